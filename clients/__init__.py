@@ -1,0 +1,1 @@
+"""The clients that come with netkit, one lesson each."""

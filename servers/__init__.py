@@ -1,0 +1,1 @@
+"""The servers that come with netkit, one lesson each."""

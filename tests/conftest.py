@@ -1,0 +1,63 @@
+"""What every test gets: both loops, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run each async test once on each loop."""
+    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def own_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep development certificates of each test in a folder of its own."""
+    folder = tmp_path / "certs"
+    monkeypatch.setenv("NETKIT_CERTS", str(folder))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_descriptor_left() -> Iterator[None]:
+    """Fail a test that leaves a file descriptor open in this process."""
+    before = open_descriptors()
+    yield
+    gc.collect()
+    left = {fd: name for fd, name in open_descriptors().items() if fd not in before}
+    assert not left, f"descriptors left open: {left}"
+
+
+def open_descriptors() -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[int(entry.name)] = os.readlink(entry)
+        except OSError:  # the listing's own descriptor
+            continue
+    return found
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_task_left(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[None]:
+    """Fail an async test that leaves a task running or an error in the loop's handler."""
+    caplog.set_level(logging.WARNING, "asyncio")
+    yield
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert not left, f"tasks left running: {left}"
+    complaints = [r.getMessage() for r in caplog.get_records("call") if r.name == "asyncio"]
+    assert not complaints, f"the loop complained: {complaints}"
