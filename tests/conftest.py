@@ -14,6 +14,10 @@ import pytest_asyncio
 import uvloop
 
 
+# libuv opens a pipe for signals once for the whole process, with the first loop.
+uvloop.new_event_loop().close()
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
