@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import uvloop
-
 
 # libuv opens a pipe for signals once for the whole process, with the first loop.
 uvloop.new_event_loop().close()
@@ -48,7 +46,7 @@ def open_descriptors() -> dict[int, str]:
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            found[int(entry.name)] = os.readlink(entry)
+            found[int(entry.name)] = str(entry.readlink())
         except OSError:  # the listing's own descriptor
             continue
     return found

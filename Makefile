@@ -1,0 +1,49 @@
+# make          what there is
+# make chat     environment, install, and a TLS chat server
+# make test     environment, and every check and test
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_TOOLS := $(VENV)/.test-tools
+WORKERS ?= $(shell nproc)
+
+.PHONY: help chat test lint bench clean
+
+help:
+	@echo "make chat     install netkit here and run netkit serve chat --tls"
+	@echo "make test     lint, type check, and every test (WORKERS=$(WORKERS))"
+	@echo "make lint     ruff and mypy alone"
+	@echo "make bench    the benchmarks, beside peers (about ten minutes)"
+	@echo "make clean    remove the environment and what was built"
+	@echo "PYTHON=python3.13 VENV=.venv313 chooses another Python"
+
+chat: $(READY)
+	$(BIN)/netkit serve chat --tls
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(TEST_TOOLS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(TEST_TOOLS)
+	$(BIN)/python benchmarks/echo.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(READY): $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[terminal]'
+	@touch $@
+
+$(TEST_TOOLS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group lint
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache benchmarks/build

@@ -1,0 +1,133 @@
+"""The end of a server's connections: none is lost that can be ended in order.
+
+A connection that has fallen quiet sees the end of its input, as if the peer had
+closed its side: every well-made handler answers what it has and returns. One on
+which bytes still arrive is served until shortly before the grace period ends;
+then it too sees the end of input. What the peer sends after that is not
+answered, but the peer sees an orderly end of stream after the last answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+
+from netkit.connections import Connection, Connections
+from netkit.kernel import unread
+from netkit.lingering import Lingering
+from netkit.service import Service
+
+log = logging.getLogger("netkit.server")
+
+QUIET = 0.25
+"""Seconds without a byte after which a connection counts as quiet; above most round trips."""
+
+LOOK = 0.05
+"""Seconds between looks: the kernel counts silence, but has no event for it."""
+
+LAST_CALL = 1.0
+"""Seconds before the end at which all see the end of input; at most a quarter of the grace."""
+
+STUBBORN = 1.0
+"""Seconds for cancelled handlers to clean up, after which they are left behind."""
+
+
+class Drain:
+    """One server's drain; `run` it once."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._hurry = asyncio.Event()
+        self._lingering = Lingering()
+        self._told: set[int] = set()
+
+    def hurry(self) -> None:
+        """End the grace period now."""
+        self._hurry.set()
+
+    def ended(self, connection: Connection) -> None:
+        """Hear that a connection's transport is lost."""
+        self._lingering.release(connection.id)
+
+    async def run(self, grace: float, service: Service | None) -> None:
+        """Return when no connection is left, `grace` seconds from now at the latest."""
+        self._connections.draining = True
+        self._connections.turn_away()
+        begin = self._loop.time()
+        last_call = begin + grace - min(LAST_CALL, grace / 4)
+        end = begin + grace - min(LAST_CALL, grace / 4) / 5
+        if self._connections.open:
+            count = len(self._connections.open)
+            log.info("draining %d connections, for at most %g s", count, grace)
+        if service is not None:
+            await self._until(self._tell(service), last_call)
+        await self._until(self._end_quiet(begin + QUIET), last_call)
+        for connection in list(self._connections.open.values()):
+            self._end_input(connection)
+        await self._until(self._finished(), end)
+        await self._cut()
+        self._lingering.close()
+
+    async def _tell(self, service: Service) -> None:
+        try:
+            await service.drain()
+        except Exception as error:
+            log.error("%s.drain() failed", type(service).__name__, exc_info=error)
+
+    async def _end_quiet(self, earliest: float) -> None:
+        while self._connections.open:
+            now = self._loop.time()
+            for connection in list(self._connections.open.values()):
+                if now >= earliest and self._is_quiet(connection):
+                    self._end_input(connection)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._connections.emptied()
+
+    def _is_quiet(self, connection: Connection) -> bool:
+        try:
+            if unread(connection.sock):
+                return False
+        except OSError:
+            return True
+        traffic = connection.traffic()
+        return traffic is None or traffic.quiet >= QUIET
+
+    def _end_input(self, connection: Connection) -> None:
+        if connection.id in self._told:
+            return
+        self._told.add(connection.id)
+        connection.why = connection.why or "server shut down"
+        self._lingering.keep(connection.id, connection.sock)
+        connection.link.end_input()
+
+    async def _finished(self) -> None:
+        await self._connections.emptied()
+        await self._lingering.finished()
+
+    async def _cut(self) -> None:
+        left = list(self._connections.open.values())
+        if left:
+            log.warning("%d connections cut at the end of the grace period", len(left))
+        for connection in left:
+            connection.why = "cut at the end of the grace period"
+            connection.link.cut()
+        if left:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STUBBORN):
+                    await self._connections.emptied()
+                return
+            log.error("%d handlers go on although cancelled", len(self._connections.open))
+
+    async def _until(self, step: Coroutine[None, None, None], when: float) -> None:
+        """Run one step until it is done, the time has come, or somebody hurries."""
+        task: asyncio.Task[object] = self._loop.create_task(step)
+        hurry: asyncio.Task[object] = self._loop.create_task(self._hurry.wait())
+        timeout = max(0.0, when - self._loop.time())
+        await asyncio.wait([task, hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for each in (task, hurry):
+            each.cancel()
+        await asyncio.gather(task, hurry, return_exceptions=True)

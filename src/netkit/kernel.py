@@ -1,0 +1,72 @@
+"""What the kernel already counts for each connection, so that Python need not.
+
+Source: ``struct tcp_info`` in Linux's ``include/uapi/linux/tcp.h``; its fields
+keep their offsets for ever. Elsewhere than on Linux TCP there is nothing to
+read and the answers are None.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import socket
+import struct
+import sys
+import termios
+from dataclasses import dataclass
+
+# state (0), last_data_recv in ms (52), rtt in µs (68), bytes_received (128),
+# bytes_sent (200), bytes_retrans (208). Linux 4.19 and later fill them all.
+_LAYOUT = struct.Struct("=B51xI12xI56xQ64xQQ")
+_FIN_RECEIVED = frozenset({6, 8, 9, 11})  # TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
+_PEER_FIRST = frozenset({8, 9})  # its FIN came before ours was sent
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes as they went over TCP: under TLS that is ciphertext and handshake too."""
+
+    received: int
+    sent: int
+    quiet: float
+    """Seconds since the peer's last byte (since the connection was made, if none came)."""
+    rtt: float
+    """Smoothed round trip, in seconds."""
+    peer_closed: bool
+    """The peer has sent its end of input, and did so before we closed."""
+
+
+def traffic(sock: socket.socket) -> Traffic | None:
+    """The kernel's figures for a TCP connection, at about 2 µs a call; None where it has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAYOUT.size)
+    except (OSError, ValueError):
+        return None  # a Unix socket, or closed already (uvloop: ValueError)
+    if len(info) < _LAYOUT.size:
+        return None
+    state, quiet, rtt, received, sent, resent = _LAYOUT.unpack(info)
+    # A FIN takes one sequence number and is counted as a byte.
+    received -= state in _FIN_RECEIVED
+    return Traffic(received, sent - resent, quiet / 1e3, rtt / 1e6, state in _PEER_FIRST)
+
+
+def unread(sock: socket.socket) -> int:
+    """Bytes that wait in the kernel for us to read (ioctl FIONREAD, tcp(7), unix(7))."""
+    count = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.FIONREAD, count)
+    return count[0]
+
+
+def peer_credentials(sock: socket.socket) -> tuple[int, int] | None:
+    """Process id and user id of a Unix socket's peer (SO_PEERCRED, unix(7))."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    try:
+        pid, uid, _ = struct.unpack(
+            "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        )
+    except OSError:
+        return None
+    return pid, uid

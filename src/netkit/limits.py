@@ -1,0 +1,70 @@
+"""What a peer can make grow, and how far."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from dataclasses import dataclass, field
+
+from netkit.errors import UsageError
+
+DESCRIPTOR_RESERVE = 32
+"""Descriptors kept free for what is not a connection: logs, certificates, upstreams."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one server; each is a flag ``--limit-…`` with this default."""
+
+    connections: int = field(
+        default=10_000,
+        metadata={"help": "open connections; beyond it newcomers wait in the kernel's queue"},
+    )
+    per_address: int = field(
+        default=256, metadata={"help": "open connections from one address; 0: no limit"}
+    )
+    loopback: bool = field(
+        default=False, metadata={"help": "count loopback addresses in --limit-per-address too"}
+    )
+    handshake: float = field(default=10.0, metadata={"help": "seconds for the TLS handshake"})
+    idle: float = field(
+        default=3600.0, metadata={"help": "seconds without a byte from the peer; 0: no limit"}
+    )
+    line: int = field(
+        default=65_536,
+        metadata={"help": "bytes that a stream handler's readline() takes (StreamReader limit)"},
+    )
+    write_buffer: int = field(
+        default=16 * 1024 * 1024,
+        metadata={"help": "bytes unsent to one peer; beyond it the connection is cut"},
+    )
+
+    def __post_init__(self) -> None:
+        for name, least in (("connections", 1), ("handshake", 0.001), ("line", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise UsageError(f"--limit-{name} {value}: give at least {least:g}")
+        for name in ("per_address", "idle", "write_buffer"):
+            value = getattr(self, name)
+            if value < 0:
+                flag = name.replace("_", "-")
+                raise UsageError(f"--limit-{flag} {value}: give 0 (no limit) or more")
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one (getrlimit(2)); return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # refused by a sandbox: live with the soft one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return hard
+    return soft
+
+
+def last_usable_descriptor() -> int:
+    """Descriptors at or above this number mean that hardly any are left.
+
+    The kernel hands out the lowest free number, so the number of the newest one
+    tells how many are in use at no cost.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - DESCRIPTOR_RESERVE, soft // 2)

@@ -1,0 +1,203 @@
+"""Accepting connections, and not accepting them for a while.
+
+A listener that pauses leaves newcomers in the kernel's queue, where they wait
+without cost; accepting and closing them would make each try again.
+
+Two ways to do it, because the loops differ:
+
+- asyncio's own server cannot be paused without losing what it accepted in the
+  same turn (`Server._attach` asserts that the server is open), and at EMFILE
+  it logs a line for each place in the backlog instead of waiting. So
+  `AcceptLoop` accepts by itself, with public calls alone, at the same cost.
+- uvloop accepts in C, at two thirds of what a Python loop costs there, and
+  attaches each connection in the same call. `NativeListener` lets it, on a
+  duplicate of the socket: closing that server pauses, serving a new duplicate
+  resumes. Under TLS, where the handshake costs thirty times as much,
+  `AcceptLoop` serves there too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from netkit.endpoints import BACKLOG
+from netkit.loops import is_uvloop
+from netkit.service import ProtocolFactory
+
+log = logging.getLogger("netkit.server")
+
+TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Lack of something that comes back (accept(2)): wait and try again."""
+
+RETRY = 0.25
+"""Seconds until the next try after a lack of descriptors or memory."""
+
+BATCH = 64
+"""Connections accepted in one turn of the loop, so that the open ones get theirs."""
+
+NO_ROOM = "cannot accept: %s; newcomers wait in the kernel's queue"
+
+
+class Listener(Protocol):
+    """One listening socket that can be paused; the socket itself stays the caller's."""
+
+    def resume(self) -> None:
+        """Accept, from now on. Does nothing if it accepts already."""
+
+    def pause(self) -> None:
+        """Leave newcomers in the kernel's queue. Does nothing if paused."""
+
+    async def close(self) -> None:
+        """Accept what has arrived already, then stop for good."""
+
+
+def listener(sock: socket.socket, factory: ProtocolFactory) -> Listener:
+    """Make the listener that suits the running loop; it is paused until `resume`."""
+    loop = asyncio.get_running_loop()
+    if is_uvloop(loop):
+        return NativeListener(sock, factory)
+    return AcceptLoop(sock, lambda conn: loop.create_task(adopt(factory, conn)))
+
+
+async def adopt(factory: ProtocolFactory, conn: socket.socket) -> None:
+    """Make a transport of an accepted socket; the transport closes it."""
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(factory, conn)
+    except OSError:
+        conn.close()  # reset before the transport was made
+
+
+class AcceptLoop:
+    """Accepts with `loop.add_reader` and gives each socket to `take`.
+
+    If `take` returns a task, `close` waits for it.
+    """
+
+    def __init__(
+        self, sock: socket.socket, take: Callable[[socket.socket], asyncio.Task[None] | None]
+    ) -> None:
+        self._sock = sock
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._accepting = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._adopting: set[asyncio.Task[None]] = set()
+
+    def resume(self) -> None:
+        """See `Listener`."""
+        if not self._accepting:
+            self._accepting = True
+            self._loop.add_reader(self._sock, self._accept)
+
+    def pause(self) -> None:
+        """See `Listener`."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._sock)
+
+    async def close(self) -> None:
+        """See `Listener`."""
+        # As many as can have been queued, and no more: newcomers may keep coming.
+        for _ in range(BACKLOG // BATCH):
+            if not (self._accepting and self._accept()):
+                break
+        self.pause()
+        if self._adopting:
+            await asyncio.wait(self._adopting)
+
+    def _accept(self) -> bool:
+        """Accept one batch; whether there may be more."""
+        for _ in range(BATCH):
+            if not self._accepting:
+                return False
+            try:
+                conn, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return False
+            except ConnectionAbortedError:
+                continue  # it left while it waited
+            except OSError as error:
+                if error.errno not in TRANSIENT:
+                    raise
+                self._wait_for_room(error)
+                return False
+            conn.setblocking(False)
+            if (task := self._take(conn)) is not None:
+                self._adopting.add(task)
+                task.add_done_callback(self._adopting.discard)
+        return True
+
+    def _wait_for_room(self, error: OSError) -> None:
+        log.warning(NO_ROOM, error.strerror)
+        self.pause()
+        self._retry = self._loop.call_later(RETRY, self.resume)
+
+
+class NativeListener:
+    """Accepts with the loop's own server, on a duplicate of the socket."""
+
+    def __init__(self, sock: socket.socket, factory: ProtocolFactory) -> None:
+        self._sock = sock
+        self._factory = factory
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    def resume(self) -> None:
+        """See `Listener`."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._server is None and self._serving is None:
+            self._serving = self._loop.create_task(self._serve())
+            self._serving.add_done_callback(self._served)
+
+    def pause(self) -> None:
+        """See `Listener`."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._serving is not None:
+            self._serving.cancel()
+        if self._server is not None:
+            # Not wait_closed(): that waits for the connections as well.
+            self._server.close()
+            self._server = None
+
+    async def close(self) -> None:
+        """See `Listener`."""
+        if self._server is not None:
+            # One turn for libuv to accept what the kernel has queued, one to hand it over.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self.pause()
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def _serve(self) -> None:
+        create: Any = self._loop.create_server
+        if self._sock.family == socket.AF_UNIX:
+            create = self._loop.create_unix_server
+        try:
+            duplicate = self._sock.dup()
+        except OSError as error:
+            if error.errno not in TRANSIENT:
+                raise
+            log.warning(NO_ROOM, error.strerror)
+            self._retry = self._loop.call_later(RETRY, self.resume)
+            return
+        self._server = await create(self._factory, sock=duplicate, backlog=BACKLOG)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving = None
+        if not task.cancelled() and (error := task.exception()):
+            log.error("cannot accept on %s: %s", self._sock.getsockname(), error)

@@ -1,0 +1,1 @@
+"""What an operator sees: `logs` writes lines and never blocks, `access` says what ended."""

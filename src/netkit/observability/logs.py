@@ -1,0 +1,143 @@
+"""Log lines, for people or as JSON, that never block the loop.
+
+A record is formatted where it is made and written by a thread: a pipe that
+nobody empties, or a terminal stopped with Ctrl-S, holds up that thread alone.
+What waits is bounded; beyond it lines are dropped, and how many is said.
+
+Records are the standard library's; netkit logs to "netkit.server" and
+"netkit.access". `configure` is for a process that netkit owns (`netkit.run`
+and the command); a program with a logging set-up of its own leaves it out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from typing import IO, Literal
+
+MOST_WAITING = 100_000
+"""Lines; at 200 bytes each about 20 MB, some ten seconds of a busy server's log."""
+
+GATHER = 0.05
+"""Seconds for which lines are gathered into one write(2)."""
+
+FIELDS = "netkit"
+"""Attribute of a record that holds what only the JSON line says."""
+
+
+class TextFormatter(logging.Formatter):
+    """``12:30:01 warning: cannot accept: …``; the level only where it is not INFO."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._clock = ""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """Put the time before the message."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+        if record.levelno == logging.INFO:
+            return f"{self._clock} {record.message}"
+        return f"{self._clock} {record.levelname.lower()}: {record.message}"
+
+
+class JSONFormatter(logging.Formatter):
+    """One object a line: time (RFC 3339, UTC), level, logger, message, and the record's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make the object's line."""
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {
+            "time": f"{clock}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class LineWriter(logging.Handler):
+    """Formats at once, writes from a thread. `close` writes what waits and ends the thread."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._arrived = threading.Event()
+        self._closing = threading.Event()
+        # A daemon: a stalled reader of our log must not keep the process from ending.
+        self._thread = threading.Thread(target=self._write, name="netkit-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record; never waits."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._dropped += 1
+            return
+        try:
+            self._waiting.append(self.format(record))
+        except Exception:
+            self.handleError(record)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def _write(self) -> None:
+        while not self._closing.is_set():
+            self._arrived.wait()
+            self._closing.wait(GATHER)
+            self._arrived.clear()
+            self._write_waiting()
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if self._dropped:
+            lines.append(f"{self._dropped} log lines dropped: the log is not read fast enough")
+            self._dropped = 0
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # closed by whoever reads it: there is nobody to tell
+            return
+
+    def close(self) -> None:
+        """Write what waits, for at most a second; then end the thread."""
+        self._closing.set()
+        self._arrived.set()
+        self._thread.join(timeout=1.0)
+        super().close()
+
+
+def configure(
+    level: str = "info",
+    form: Literal["text", "json"] = "text",
+    stream: IO[str] | None = None,
+    access: bool = True,
+) -> LineWriter:
+    """Send netkit's and asyncio's records to `stream` (default stderr). The caller closes it.
+
+    `level` holds for all; `access` False leaves out the line per connection.
+    """
+    writer = LineWriter(stream or sys.stderr)
+    writer.setFormatter(JSONFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.addHandler(writer)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("netkit").setLevel(level.upper())
+    logging.getLogger("netkit.access").setLevel(logging.NOTSET if access else logging.CRITICAL)
+    # What each record would look up and we do not print.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    return writer

@@ -1,0 +1,196 @@
+"""One service in one loop: start, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, cast
+
+from netkit.connections import Connection, Connections
+from netkit.drain import Drain
+from netkit.endpoints import Endpoint
+from netkit.errors import CertificateError, NetkitError, StartError, UsageError
+from netkit.handshakes import Handshake
+from netkit.limits import Limits
+from netkit.links import ProtocolLink, StreamLink
+from netkit.listeners import AcceptLoop, Listener, listener
+from netkit.observability.access import connection_ended
+from netkit.service import ProtocolFactory, Service, StreamHandler
+from netkit.sweep import Sweep
+from netkit.targets import is_handler
+from netkit.tls import ServerTLS
+
+log = logging.getLogger("netkit.server")
+
+GRACE = 10.0
+"""Seconds that open connections get to finish at shutdown, unless told otherwise."""
+
+
+class Server:
+    """A service on its bound sockets.
+
+    ``async with`` starts it and, at the end, drains it for at most `grace`
+    seconds. It owns the endpoints from the beginning and closes them at the end.
+    Raises `StartError` if the service's lifespan fails, `UsageError` if the
+    service does not serve what an endpoint carries.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        endpoints: Sequence[Endpoint],
+        *,
+        tls: ServerTLS | None = None,
+        limits: Limits | None = None,
+        grace: float = GRACE,
+    ) -> None:
+        self.service = service
+        self.endpoints = list(endpoints)
+        self.tls = tls
+        self.limits = limits or Limits()
+        self.grace = grace
+        self._listeners: list[Listener] = []
+        self._datagrams: list[asyncio.DatagramTransport] = []
+        self._stopping: asyncio.Task[None] | None = None
+        self._entered = False
+
+    @property
+    def addresses(self) -> list[str]:
+        """URLs it listens on, with the real ports: ``tcp://127.0.0.1:8000``."""
+        return [str(endpoint.address) for endpoint in self.endpoints]
+
+    @property
+    def connections(self) -> Connections:
+        """Its connections, while it runs."""
+        return self._connections
+
+    async def start(self) -> None:
+        """Enter the service's lifespan, then accept."""
+        self._connections = Connections(self.limits, self._pause, self._resume, self._ended)
+        self._drain = Drain(self._connections)
+        self._sweep = Sweep(self._connections, self._renew)
+        try:
+            await self._enter()
+            for endpoint in self.endpoints:
+                await self._serve(endpoint)
+        except BaseException:
+            await self.stop(0)
+            raise
+        self._resume()
+        self._sweep.start()
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Shut down in order; safe to call twice, the second call waits for the first.
+
+        1. accept no more, 2. tell the service, 3. let connections end within
+        `grace` seconds (default: the server's), 4. cut the rest, 5. close the
+        sockets, 6. leave the service's lifespan. It does not wait for tasks that
+        the service has started by itself: those are the lifespan's to end.
+        """
+        if self._stopping is None:
+            seconds = self.grace if grace is None else grace
+            self._stopping = asyncio.get_running_loop().create_task(self._stop(seconds))
+        await asyncio.shield(self._stopping)
+
+    def hurry(self) -> None:
+        """End the grace period now."""
+        self._drain.hurry()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _enter(self) -> None:
+        try:
+            await self.service.__aenter__()
+        except (NetkitError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            name = type(self.service).__name__
+            raise StartError(f"{name} could not start: {type(error).__name__}: {error}") from error
+        self._entered = True
+
+    async def _serve(self, endpoint: Endpoint) -> None:
+        if endpoint.datagrams:
+            await self._serve_datagrams(endpoint)
+        elif endpoint.address.scheme == "tls":
+            self._listeners.append(AcceptLoop(endpoint.sock, self._handshakes(endpoint)))
+        else:
+            self._listeners.append(listener(endpoint.sock, self._links(endpoint)))
+
+    async def _serve_datagrams(self, endpoint: Endpoint) -> None:
+        factory = self.service.datagram()
+        if factory is None:
+            raise UsageError(f"--bind {endpoint.address}: this server has no datagrams; use tcp://")
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(factory, sock=endpoint.sock)
+        self._datagrams.append(transport)
+
+    def _links(self, endpoint: Endpoint) -> ProtocolFactory:
+        target = self.service.stream()
+        url = str(endpoint.address)
+        if target is None:
+            raise UsageError(f"--bind {url}: this server has datagrams only; use udp://")
+        if is_handler(target):
+            handler = cast(StreamHandler, target)
+            return lambda: StreamLink(self._connections, url, handler, self.limits.line)
+        factory = cast(ProtocolFactory, target)
+        return lambda: ProtocolLink(self._connections, url, factory)
+
+    def _handshakes(self, endpoint: Endpoint) -> Callable[[socket.socket], None]:
+        url = str(endpoint.address)
+        if self.tls is None:
+            raise UsageError(f"--bind {url}: TLS needs a certificate; add --tls")
+        context, links = self.tls.context, self._links(endpoint)
+        return lambda conn: Handshake(self._connections, url, context, links).take(conn)
+
+    def _pause(self) -> None:
+        log.debug("accepting pauses at %d connections", len(self._connections.open))
+        for each in self._listeners:
+            each.pause()
+
+    def _resume(self) -> None:
+        for each in self._listeners:
+            each.resume()
+
+    def _renew(self) -> None:
+        """Serve certificates that were replaced on disk to the next handshakes."""
+        if self.tls is None:
+            return
+        try:
+            for line in self.tls.reload_if_changed():
+                log.info("%s", line)
+        except CertificateError as error:
+            log.error("%s; the certificate loaded before stays in force", error)
+
+    def _ended(self, connection: Connection, error: BaseException | None) -> None:
+        connection_ended(connection, error)
+        self._drain.ended(connection)
+
+    async def _stop(self, grace: float) -> None:
+        self._sweep.stop()
+        for each in self._listeners:
+            await each.close()
+        await self._drain.run(grace, self.service if self._entered else None)
+        for transport in self._datagrams:
+            transport.close()
+        for endpoint in self.endpoints:
+            endpoint.close()
+        if self._entered:
+            with contextlib.suppress(asyncio.CancelledError):
+                try:
+                    await self.service.__aexit__(None, None, None)
+                except Exception as error:
+                    log.error("%s's end failed", type(self.service).__name__, exc_info=error)

@@ -1,0 +1,135 @@
+"""The two ways in from Python: `serve` in a loop that runs, `run` with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+
+from netkit import catalog, endpoints
+from netkit.addresses import Address
+from netkit.endpoints import Endpoint
+from netkit.limits import Limits, raise_descriptor_limit
+from netkit.loops import loop_factory
+from netkit.options import TLS, Binding
+from netkit.server import GRACE, Server
+from netkit.targets import as_service
+
+
+@asynccontextmanager
+async def serve(
+    target: object,
+    *,
+    bind: str | Sequence[str] | Binding = "127.0.0.1:0",
+    tls: bool | TLS = False,
+    limits: Limits | None = None,
+    grace: float = GRACE,
+) -> AsyncIterator[Server]:
+    """Serve a target in the running loop for the length of an ``async with`` block::
+
+        async with netkit.serve(handle, bind="127.0.0.1:0", tls=True) as server:
+            print(server.addresses)
+
+    `target` is a handler, a protocol class or factory, a `Service`, or the name of
+    one (``"echo"``, ``"module:attr"``). `bind` defaults to a free port on loopback.
+    `tls` True takes the development certificate. At the block's end open
+    connections get `grace` seconds. Raises `UsageError` and `StartError`.
+    """
+    server = prepare(target, bind=bind, tls=tls, limits=limits, grace=grace)
+    async with server:
+        yield server
+
+
+def prepare(
+    target: object,
+    *,
+    bind: str | Sequence[str] | Binding = "127.0.0.1:0",
+    tls: bool | TLS = False,
+    limits: Limits | None = None,
+    grace: float = GRACE,
+) -> Server:
+    """Bind the sockets and load the certificates, as for `serve`; nothing is accepted yet."""
+    name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
+    service = as_service(catalog.find(target) if isinstance(target, str) else target, name)
+    binding = bind if isinstance(bind, Binding) else _binding(bind)
+    security = tls if isinstance(tls, TLS) else TLS(tls=tls)
+    addresses = binding.addresses(service, security.wanted)
+    secured = security.load() if any(each.scheme == "tls" for each in addresses) else None
+    bound = _bind_all(addresses, binding.backlog)
+    return Server(service, bound, tls=secured, limits=limits, grace=grace)
+
+
+def _binding(bind: str | Sequence[str]) -> Binding:
+    return Binding(bind=(bind,) if isinstance(bind, str) else tuple(bind))
+
+
+def _bind_all(addresses: Sequence[Address], backlog: int) -> list[Endpoint]:
+    with ExitStack() as stack:
+        bound: list[Endpoint] = []
+        for address in addresses:
+            for endpoint in endpoints.bind(address, backlog=backlog):
+                stack.callback(endpoint.close)
+                bound.append(endpoint)
+        stack.pop_all()
+        return bound
+
+
+def run(
+    target: object,
+    *,
+    bind: str | Sequence[str] | Binding = "127.0.0.1:8000",
+    tls: bool | TLS = False,
+    limits: Limits | None = None,
+    grace: float = GRACE,
+    loop: str = "auto",
+    debug: bool = False,
+    announce: Callable[[Server], None] | None = None,
+    at_end: Callable[[], None] | None = None,
+) -> None:
+    """Serve a target until TERM or INT, in a loop of its own (`loop` as for ``--loop``).
+
+    The first signal drains for at most `grace` seconds, a second one ends that
+    at once. Then the signal is raised again with its default action, so that
+    the parent sees what ended the process: `run` does not return. `announce` is
+    called when the server accepts, `at_end` last of all. `debug` turns on asyncio's
+    debug mode, which names each callback that holds up the loop for more than
+    0.1 s. Raises `UsageError` and `StartError`.
+    """
+    raise_descriptor_limit()
+
+    async def serve_until_signalled() -> signal.Signals:
+        server = prepare(target, bind=bind, tls=tls, limits=limits, grace=grace)
+        return await _until_signalled(server, announce)
+
+    with asyncio.Runner(loop_factory=loop_factory(loop), debug=debug or None) as runner:
+        number = runner.run(serve_until_signalled())
+    if at_end is not None:
+        at_end()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+async def _until_signalled(
+    server: Server, announce: Callable[[Server], None] | None
+) -> signal.Signals:
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def on_signal(number: signal.Signals) -> None:
+        if came.done():
+            server.hurry()
+        else:
+            came.set_result(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        async with server:
+            if announce is not None:
+                announce(server)
+            return await came
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

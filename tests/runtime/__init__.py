@@ -1,0 +1,1 @@
+"""The runtime under fault: real processes, real sockets, on both loops."""
