@@ -146,7 +146,8 @@ async def _candidates(address: Address, source: Found | None) -> list[Candidate]
 async def _look_up(address: Address, family: int, kind: socket.SocketKind) -> list[Found]:
     loop = asyncio.get_running_loop()
     try:
-        return await loop.getaddrinfo(address.host, address.port, family=family, type=kind)
+        found: Any = await loop.getaddrinfo(address.host, address.port, family=family, type=kind)
+        return list(found)
     except UnicodeError:  # from the idna codec: an empty or overlong part of the name
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
 

@@ -90,6 +90,9 @@ async def program(*command: str) -> AsyncIterator[Person]:
     assert process.stdin is not None
     try:
         yield Person(process.stdout, process.stdin)
+    except BaseException:
+        process.kill()
+        raise
     finally:
         process.stdin.close()
         await process.stdout.read()

@@ -9,6 +9,7 @@ import pytest
 from netkit.servers.chat import Chat
 from tests.chat.house import Person, both_sides, listening, program
 
+# Without a terminal telnet must be told to have no escape character (-E).
 PLAIN = {
     "ncat": "ncat 127.0.0.1 {port}",
     "socat": "socat - TCP:127.0.0.1:{port}",

@@ -154,7 +154,7 @@ def _announce(server: Server, tls: TLS, to_a_person: bool) -> None:
 
 
 def _named(argv: Sequence[str], general: Sequence[inspect.Parameter]) -> object | None:
-    """The target that a command line names, if it can be found; options stand before or after it."""
+    """The target that a command line names, among options; None if it cannot be found."""
     switches = {"--help"} | {
         "--" + each.name.replace("_", "-") for each in general if each.annotation.__origin__ is bool
     }
