@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import termios
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # state (0), last_data_recv in ms (52), rtt in µs (68), bytes_received (128),
 # bytes_sent (200), bytes_retrans (208). Linux 4.19 and later fill them all.
@@ -22,8 +22,7 @@ _FIN_RECEIVED = frozenset({6, 8, 9, 11})  # TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLO
 _PEER_FIRST = frozenset({8, 9})  # its FIN came before ours was sent
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(NamedTuple):
     """Bytes as they went over TCP: under TLS that is ciphertext and handshake too."""
 
     received: int

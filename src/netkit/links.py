@@ -54,7 +54,7 @@ class Tied(asyncio.BaseProtocol):
         transport = self.connection.transport
         self.deafen()
         transport.set_protocol(self)
-        transport.pause_reading()
+        read_no_more(self.connection)
         try:
             stay_open = self.protocol.eof_received()
         except Exception as error:
@@ -228,7 +228,7 @@ class StreamLink(asyncio.StreamReaderProtocol):
         """See `connections.Link`."""
         self.data_received = nothing  # of this instance alone
         self.connection.transport.set_protocol(self)
-        self.connection.transport.pause_reading()
+        read_no_more(self.connection)
         self.reader.feed_eof()
 
     def cut(self) -> None:
@@ -240,6 +240,18 @@ class StreamLink(asyncio.StreamReaderProtocol):
 
 NOBODY = asyncio.Protocol()
 """The protocol behind a link until its own is made."""
+
+
+def read_no_more(connection: Connection) -> None:
+    """Leave what still arrives unread; under TLS read and discard it.
+
+    Unread data makes the loops' `SSLProtocol` drop the connection without its
+    close_notify: OpenSSL's unwrap() fails on it (APPLICATION_DATA_AFTER_CLOSE_NOTIFY).
+    """
+    if connection.tls:
+        connection.transport.resume_reading()
+    else:
+        connection.transport.pause_reading()
 
 
 def author_failed(connection: Connection, error: BaseException) -> None:

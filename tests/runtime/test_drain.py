@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,9 +82,10 @@ async def test_one_who_never_reads_delays_nobody_beyond_the_grace_period(
     loop: str, api: str
 ) -> None:
     options = ("--timeout-graceful-shutdown", GRACE, "--bind", "tcp://127.0.0.1:0")
-    async with serving("echo", "--api", api, *options, loop=loop) as server:
-        deaf = await Talker.connect(server.ports[0])
-        stuck(deaf)
+    async with (
+        serving("echo", "--api", api, *options, loop=loop) as server,
+        deaf_client(server.ports[0]),
+    ):
         talker = await Talker.connect(server.ports[0])
         silent = asyncio.Event()
         async with asyncio.timeout(GRACE + SLACK), asyncio.TaskGroup() as group:
@@ -92,7 +95,6 @@ async def test_one_who_never_reads_delays_nobody_beyond_the_grace_period(
             server.signal(signal.SIGTERM)
             silent.set()
             assert await server.ended() == -signal.SIGTERM
-        deaf.sock.close()
         assert talker.answered >= handed_over
         talker.check()
         assert "1 connections cut at the end of the grace period" in server.log
@@ -102,21 +104,31 @@ async def test_one_who_never_reads_delays_nobody_beyond_the_grace_period(
 async def test_a_second_signal_ends_it_at_once(loop: str, api: str) -> None:
     # The test's own timeout is shorter than this grace period.
     options = ("--timeout-graceful-shutdown", 3600, "--bind", "tcp://127.0.0.1:0")
-    async with serving("echo", "--api", api, *options, loop=loop) as server:
-        deaf = await Talker.connect(server.ports[0])
-        stuck(deaf)
+    async with (
+        serving("echo", "--api", api, *options, loop=loop) as server,
+        deaf_client(server.ports[0]),
+    ):
         server.signal(signal.SIGINT)
         await server.logged("draining 1 connections, for at most 3600 s")
         server.signal(signal.SIGINT)
         assert await server.ended() == -signal.SIGINT
-        deaf.sock.close()
         assert "Traceback" not in server.log
 
 
-def stuck(talker: Talker) -> None:
-    """Send, and never read, until the kernel takes no more at once."""
+@asynccontextmanager
+async def deaf_client(port: int) -> AsyncIterator[None]:
+    """Send as much as the server takes, and never read, until the block's end."""
+    talker = await Talker.connect(port)
+
+    async def send() -> None:
+        with suppress(ConnectionError):
+            while True:
+                await talker.write(bytes(65_536))
+
+    sending = asyncio.create_task(send())
     try:
-        while True:
-            talker.sock.send(bytes(65_536))
-    except BlockingIOError:
-        return
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+        talker.sock.close()

@@ -37,15 +37,20 @@ class TextFormatter(logging.Formatter):
         self._second = 0
         self._clock = ""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        """Put the time before the message."""
-        second = int(record.created)
+    def clock(self, now: float) -> str:
+        """The local time of `now` (Unix time), made once a second."""
+        second = int(now)
         if second != self._second:
             self._second = second
             self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+        return self._clock
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """Put the time before the message."""
+        clock = self.clock(record.created)
         if record.levelno == logging.INFO:
-            return f"{self._clock} {record.message}"
-        return f"{self._clock} {record.levelname.lower()}: {record.message}"
+            return f"{clock} {record.message}"
+        return f"{clock} {record.levelname.lower()}: {record.message}"
 
 
 class JSONFormatter(logging.Formatter):
@@ -82,13 +87,19 @@ class LineWriter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record; never waits."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self.put(line)
+
+    def put(self, line: str) -> None:
+        """Take a formatted line; never waits."""
         if len(self._waiting) >= MOST_WAITING:
             self._dropped += 1
             return
-        try:
-            self._waiting.append(self.format(record))
-        except Exception:
-            self.handleError(record)
+        self._waiting.append(line)
         if not self._arrived.is_set():
             self._arrived.set()
 
