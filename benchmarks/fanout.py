@@ -17,6 +17,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from typing import cast
 
 import uvloop
 
@@ -37,17 +38,19 @@ class Writer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.writable = asyncio.Event()
-        self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.outbox = Outbox(transport, 1 << 30, lambda: None)
+        """Be ready for lines: on uvloop a turn after `create_connection` returns."""
+        self.outbox = Outbox(cast("asyncio.Transport", transport), 1 << 30, lambda: None)
+        self.writable.set()
 
     def pause_writing(self) -> None:
+        """Let lines gather."""
         self.outbox.paused = True
         self.writable.clear()
 
     def resume_writing(self) -> None:
+        """Write what gathered."""
         self.outbox.paused = False
         self.outbox.flush()
         self.writable.set()
@@ -79,6 +82,7 @@ async def speak(way: str, ours: list[socket.socket], turns: int, lines: int) -> 
     writers = []
     for number, sock in enumerate(ours):
         _, writer = await loop.create_connection(Writer, sock=sock)
+        await writer.writable.wait()
         writers.append(writer)
         member = rooms.enter(f"n{number}")
         rooms.join(member, "room")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "benchmarks" / "results" / "logs"
-URL = re.compile(r"tcp://127\.0\.0\.1:(\d+)")
+URL = re.compile(r"tcp://127\.0\.0\.1:(\d+)\s")
 START_SECONDS = 30
 
 
@@ -58,7 +58,8 @@ def raise_descriptor_limit() -> None:
 def running(name: str, command: Sequence[str | Path]) -> Iterator[Server]:
     """Run a server until the block ends. Its output goes to a file: logging is paid for."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.log"
+    # With this process's id: two benchmarks at once must not read each other's ports.
+    log = LOGS / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{os.getpid()}.log"
     with log.open("wb") as output:
         child = subprocess.Popen(
             command,

@@ -226,6 +226,8 @@ def peer_of(transport: asyncio.BaseTransport, sock: socket.socket) -> tuple[str,
     if isinstance(name, tuple) and name:
         host, port = name[0], name[1]
         return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), host
+    if sock.family != socket.AF_UNIX:
+        return "unknown (reset at once)", ""
     credentials = peer_credentials(sock)
     if credentials is None:
         return "unix", ""

@@ -187,8 +187,8 @@ def _adopt(address: Address, backlog: int) -> Endpoint:
     """Take over a socket that our parent opened; it is listening, or can be made to."""
     try:
         sock = socket.socket(fileno=address.fd)
-    except OSError as error:
-        why = os.strerror(error.errno or 0)
+    except (OSError, ValueError) as error:  # ValueError: a negative number
+        why = getattr(error, "strerror", None) or str(error)
         raise UsageError(
             f"--fd {address.fd}: {why}; give the number of a socket that the parent left open"
         ) from None

@@ -72,6 +72,9 @@ class Handshake:
             connection = self._connection
             connection.why = connection.why or f"TLS handshake failed: {reason.text}"
             self._connections.handshake_failures[reason.slug] += 1
+            # asyncio's frames hold the error, and its traceback them and the TLS buffers (up to
+            # 256 KiB): a cycle that would wait long for the collector, which counts no bytes.
+            error.__traceback__ = None
 
     def _secured(self) -> asyncio.BaseProtocol:
         return Secured(self._connection, self._inner())

@@ -42,11 +42,11 @@ class Limits:
     def __post_init__(self) -> None:
         for name, least in (("connections", 1), ("handshake", 0.001), ("line", 1)):
             value = getattr(self, name)
-            if value < least:
+            if not value >= least:  # so that nan fails too
                 raise UsageError(f"--limit-{name} {value}: give at least {least:g}")
         for name in ("per_address", "idle", "write_buffer"):
             value = getattr(self, name)
-            if value < 0:
+            if not value >= 0:
                 flag = name.replace("_", "-")
                 raise UsageError(f"--limit-{flag} {value}: give 0 (no limit) or more")
 

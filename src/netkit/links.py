@@ -17,6 +17,7 @@ the loop, where asyncio would leave the socket open after an exception in
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from typing import Any, cast
 
@@ -206,8 +207,9 @@ class StreamLink(asyncio.StreamReaderProtocol):
 
     def _explain(self, error: BaseException) -> None:
         connection = self.connection
-        if isinstance(error, ConnectionError | asyncio.IncompleteReadError | TimeoutError):
-            # The peer left in the middle; that is its right, and no fault of the handler's.
+        left = (ConnectionError, asyncio.IncompleteReadError, TimeoutError)
+        if error is self.error or isinstance(error, left):
+            # The peer left in the middle, or TLS failed under the handler: no fault of its.
             connection.why = connection.why or str(error) or type(error).__name__
         elif isinstance(error.__context__ or error, asyncio.LimitOverrunError):
             # StreamReader.readline makes a ValueError of it.
@@ -256,6 +258,11 @@ def read_no_more(connection: Connection) -> None:
 
 def author_failed(connection: Connection, error: BaseException) -> None:
     """Log what an author's code raised, and drop the connection that it was serving."""
+    if getattr(error, "errno", None) == errno.ENOTCONN:
+        # asyncio's write_eof() calls shutdown(2) at once, and the peer has reset already.
+        connection.why = "reset by peer"
+        connection.transport.abort()
+        return
     connection.why = f"error in the server: {type(error).__name__}"
     log.error("connection %d from %s", connection.id, connection.peer, exc_info=error)
     connection.transport.abort()

@@ -42,6 +42,10 @@ class Binding:
         default=BACKLOG, metadata={"help": "newcomers that may wait in the kernel"}
     )
 
+    def __post_init__(self) -> None:
+        if self.backlog < 1:
+            raise UsageError(f"--backlog {self.backlog}: give at least 1")
+
     def addresses(self, service: Service, tls: bool) -> list[Address]:
         """The addresses meant, for this service; without any, its usual ports on loopback."""
         scheme = "tls" if tls else "tcp"

@@ -70,9 +70,9 @@ async def test_every_line_handed_over_is_answered_over_tls(
         context = ssl.create_default_context(cafile=own_certificates / "ca.pem")
         talkers: list[Talker] = []
         for _ in range(30):
-            talker = await SecureTalker.connect(server.ports[0])
-            await talker.secure(context)
-            talkers.append(talker)
+            secure = await SecureTalker.connect(server.ports[0])
+            await secure.secure(context)
+            talkers.append(secure)
         for talker, handed_over in await drained(server, talkers, fall_silent=fall_silent):
             assert talker.answered >= handed_over
             talker.check()

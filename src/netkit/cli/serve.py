@@ -75,6 +75,13 @@ class Running:
         default=False, metadata={"help": "TARGET is a function that makes the target"}
     )
 
+    def __post_init__(self) -> None:
+        if not self.timeout_graceful_shutdown >= 0:  # so that nan fails too
+            raise UsageError(
+                f"--timeout-graceful-shutdown {self.timeout_graceful_shutdown:g}: "
+                "give 0 or more seconds"
+            )
+
 
 PANELS: tuple[tuple[type, str, str], ...] = (
     (Binding, "", "Where"),

@@ -37,7 +37,12 @@ def build(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
         if (value := values.get(prefix + field.name, dataclasses.MISSING))
         is not dataclasses.MISSING
     }
-    return cls(**chosen)
+    try:
+        return cls(**chosen)
+    except TypeError as error:
+        if dataclasses.is_dataclass(cls):
+            raise
+        raise UsageError(f"{error}; make it a dataclass, whose fields become flags") from error
 
 
 def _fields(cls: type) -> list[dataclasses.Field[Any]]:
