@@ -88,6 +88,12 @@ class Connection:
         """What the kernel has counted so far; None for a Unix socket."""
         return self.last or traffic(self.sock)
 
+    def vanished(self) -> bool:
+        """Whether its transport is lost unheard: its protocol was replaced (set_protocol)."""
+        if self.own_sock:  # a TLS transport forgets what is under it when that is lost
+            return self.transport.get_extra_info("socket") is None
+        return self.sock.fileno() < 0
+
     def lost(self) -> None:
         """Hear that the transport is lost: read the kernel's figures for the last time."""
         self.last = self.traffic()
@@ -177,6 +183,12 @@ class Connections:
         elif self._full:
             self._full = False
             self.resume()
+
+    def end_vanished(self, connection: Connection) -> None:
+        """Let go of a connection that ended under a protocol that took over from its link."""
+        connection.why = connection.why or "closed by a protocol that took over"
+        connection.lost()
+        self.end(connection, None)
 
     def turn_away(self) -> None:
         """Drop those that wait for room; none of their bytes was served."""

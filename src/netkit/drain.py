@@ -81,7 +81,9 @@ class Drain:
         while self._connections.open:
             now = self._loop.time()
             for connection in list(self._connections.open.values()):
-                if now >= earliest and self._is_quiet(connection):
+                if connection.vanished():
+                    self._connections.end_vanished(connection)
+                elif now >= earliest and self._is_quiet(connection):
                     self._end_input(connection)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):

@@ -177,6 +177,7 @@ class StreamLink(asyncio.StreamReaderProtocol):
         self.listener = listener
         self.handler = handler
         self.task: asyncio.Task[None] | None = None
+        self.writer: asyncio.StreamWriter | None = None
         self.lost = False
         self.error: Exception | None = None
 
@@ -193,6 +194,8 @@ class StreamLink(asyncio.StreamReaderProtocol):
         try:
             handling: Any = self.handler(reader, writer)
             self.task = asyncio.get_running_loop().create_task(handling)
+            # From Python 3.13 on a writer that is freed before its transport closes warns.
+            self.writer = writer
         except Exception as error:
             author_failed(self.connection, error)
             return
@@ -202,6 +205,7 @@ class StreamLink(asyncio.StreamReaderProtocol):
         if not task.cancelled() and (error := task.exception()) is not None:
             self._explain(error)
         self.connection.transport.close()
+        self.writer = None
         if self.lost:
             self.connections.end(self.connection, self.error)
 

@@ -39,9 +39,8 @@ class Sweep:
 
     def _look(self, connection: Connection, now: float) -> None:
         limits = self._connections.limits
-        if connection.sock.fileno() < 0:
-            # Its protocol was replaced (transport.set_protocol), so its link heard nothing.
-            self._unseen(connection)
+        if connection.vanished():
+            self._connections.end_vanished(connection)
         elif limits.write_buffer and (
             connection.transport.get_write_buffer_size() > limits.write_buffer
         ):
@@ -62,7 +61,3 @@ class Sweep:
             connection.link.cut()
         else:
             connection.idle_at = now + limit - traffic.quiet
-
-    def _unseen(self, connection: Connection) -> None:
-        connection.why = connection.why or "closed by a protocol that took over"
-        self._connections.end(connection, None)
