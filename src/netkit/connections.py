@@ -9,183 +9,183 @@ Rules:
 - A connection has ended when its transport is lost and its handler has
   returned. Then, and only then, its place goes to the next one.
 
-Nothing here runs per message: bytes and silence are read from the kernel.
+Nothing here runs per message: bytes and silence are read from the kernel. And
+little runs per connection: what only the log or a rare case asks for, as the
+peer's name, is worked out when it is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol, cast
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
-from netkit.kernel import Traffic, peer_credentials, traffic
+from netkit.crowding import Crowding
+from netkit.kernel import Traffic, decoded, tcp_info
 from netkit.limits import Limits, last_usable_descriptor
+from netkit.peernames import host_of, unix_peer, written
 from netkit.waiting import WaitingRoom
 
 
-class Link(Protocol):
-    """The asyncio protocol that ties a connection to an author's handler or protocol."""
-
-    def begin(self, connection: Connection) -> None:
-        """Make the author's protocol or start the handler, on `connection.transport`."""
-
-    def end_input(self) -> None:
-        """Let it see the end of input, as if the peer had closed its side."""
-
-    def cut(self) -> None:
-        """Drop the connection: cancel the handler, abort the transport."""
-
-
-class Ended:
-    """The link of a connection that has ended; it lets the real one be freed at once."""
-
-    def begin(self, connection: Connection) -> None:
-        """See `Link`."""
-
-    def end_input(self) -> None:
-        """See `Link`."""
-
-    def cut(self) -> None:
-        """See `Link`."""
-
-
-ENDED = Ended()
-
-
-@dataclass(slots=True, eq=False)
 class Connection:
-    """One connection, as the registry, the log and the limits see it."""
+    """One connection: what is known of it, and how it begins and ends.
 
-    id: int
+    The subclasses in `links` are the loop's protocol for it and tie it to an
+    author's code. The one in `handshakes` stands until TLS is set up.
+    """
+
+    connections: Connections
+    """The registry it is in."""
     listener: str
     """URL of the listener it came by."""
+
+    id: int
+    """Its number, from 1."""
     transport: asyncio.Transport
     """The innermost transport: TLS once that is set up."""
     sock: socket.socket
-    peer: str
-    host: str
-    """The peer's IP address without port; empty for a Unix socket."""
+    """The transport's; under TLS a duplicate, since the transport's own is gone at its end."""
     began: float
     """`loop.time()` at its arrival."""
-    link: Link
-    tls: str = ""
-    """TLS version and cipher, once negotiated."""
-    why: str = ""
-    """Why it ended, where it was not simply closed by one side."""
-    idle_at: float = 0.0
-    """`loop.time()` before which it cannot have been idle too long."""
-    last: Traffic | None = None
-    """What the kernel had counted when the transport was lost."""
 
-    own_sock: bool = False
-    """`sock` is a duplicate that `lost` closes: under TLS the transport's own is gone by then."""
+    # Values of the class stand for those that most connections never get.
+    tls = ""
+    """TLS version and cipher, once negotiated."""
+    why = ""
+    """Why it ended, where it was not simply closed by one side."""
+    idle_at = 0.0
+    """`loop.time()` before which it cannot have been idle too long."""
+    last: bytes | None = None
+    """What the kernel had counted when the transport was lost (`kernel.tcp_info`)."""
+    _peername: Any = None
+
+    def begin(self) -> None:
+        """Make the author's protocol or start the handler, on `transport`."""
+        raise NotImplementedError
+
+    def end_input(self) -> None:
+        """Let it see the end of input, as if the peer had closed its side."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Drop it: cancel the handler, abort the transport."""
+        raise NotImplementedError
+
+    @property
+    def peername(self) -> Any:
+        """The peer's address as `socket.getpeername` gives it."""
+        return self._peername or self.transport.get_extra_info("peername")
+
+    @property
+    def host(self) -> str:
+        """The peer's IP address; empty for a Unix socket."""
+        return host_of(self.peername)
+
+    @property
+    def peer(self) -> str:
+        """The peer as people write it."""
+        name = self.peername
+        if not name and self.sock.family == socket.AF_UNIX:
+            return unix_peer(self.sock)
+        return written(name)
 
     def traffic(self) -> Traffic | None:
         """What the kernel has counted so far; None for a Unix socket."""
-        return self.last or traffic(self.sock)
+        return decoded(tcp_info(self.sock.fileno()) if self.last is None else self.last)
+
+    def unsent(self) -> int:
+        """Bytes that wait in the transport's write buffer."""
+        return self.transport.get_write_buffer_size()
 
     def vanished(self) -> bool:
         """Whether its transport is lost unheard: its protocol was replaced (set_protocol)."""
-        if self.own_sock:  # a TLS transport forgets what is under it when that is lost
+        if self.tls:  # a TLS transport forgets what is under it when that is lost
             return self.transport.get_extra_info("socket") is None
         return self.sock.fileno() < 0
 
     def lost(self) -> None:
-        """Hear that the transport is lost: read the kernel's figures for the last time."""
-        self.last = self.traffic()
-        if self.own_sock:
+        """Hear that the transport is lost: ask the kernel for the last time."""
+        self.last = tcp_info(self.sock.fileno())
+        if not self.last:
+            self._peername = self.peer  # a Unix socket's, who can be asked for while it is open
+        if self.tls:
             self.sock.close()
 
+    def succeed(self, other: Connection) -> None:
+        """Go on where `other` stood: the same connection, in its next state."""
+        self.id, self.began, self.sock = other.id, other.began, other.sock
+        self._peername = other._peername
 
-@dataclass
+
 class Connections:
-    """The connections of one server."""
+    """The connections of one server.
 
-    limits: Limits
-    pause: Callable[[], None]
-    """Called when no more should be accepted."""
-    resume: Callable[[], None]
-    """Called when there is room again."""
-    ended: Callable[[Connection, BaseException | None], None]
-    """Called once for each connection, at its end, with its socket still open where possible."""
-    open: dict[int, Connection] = field(default_factory=dict)
-    waiting: deque[tuple[Connection, WaitingRoom]] = field(default_factory=deque)
-    accepted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    """Newcomers turned away, by reason."""
-    handshake_failures: Counter[str] = field(default_factory=Counter)
-    """Failed TLS handshakes, by the slug of `netkit.tls.reasons`."""
-    draining: bool = False
+    `pause` is called when no more should be accepted, `resume` when there is room
+    again, and `ended` once for each connection, at its end.
+    """
 
-    def __post_init__(self) -> None:
-        self._by_host: Counter[str] = Counter()
+    def __init__(
+        self,
+        limits: Limits,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        ended: Callable[[Connection, BaseException | None], None],
+    ) -> None:
+        self.limits = limits
+        self.open: dict[int, Connection] = {}
+        self.waiting: deque[tuple[Connection, WaitingRoom]] = deque()
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        """Newcomers turned away, by reason."""
+        self.handshake_failures: Counter[str] = Counter()
+        """Failed TLS handshakes, by the slug of `netkit.tls.reasons`."""
+        self.draining: Callable[[Connection], None] | None = None
+        """While the server drains: called at each connection's end."""
+        self._pause, self._resume, self._ended = pause, resume, ended
+        self._crowding = Crowding(limits)
+        self._roomy = min(limits.connections, limits.per_address or limits.connections)
+        """With fewer open than this, no limit can refuse a newcomer."""
         self._last_descriptor = last_usable_descriptor()
         self._full = False
         self._now = asyncio.get_running_loop().time
-        self._emptied: asyncio.Event = asyncio.Event()
-        self._emptied.set()
+        self._emptied = asyncio.Event()
 
-    def arrive(self, link: Link, transport: asyncio.BaseTransport, listener: str) -> None:
-        """Take in a newcomer: begin it now, or later, or refuse it."""
-        # uvloop's transports have the methods of asyncio.Transport, but not the base class.
-        stream = cast(asyncio.Transport, transport)
-        connection = self.register(link, transport.get_extra_info("socket"), listener, stream)
-        if connection is None:
-            stream.abort()
-        elif len(self.open) >= self.limits.connections:
-            self.waiting.append((connection, WaitingRoom(stream)))
-        else:
-            self.begin(connection)
+    def arrive(self, connection: Connection) -> None:
+        """Take in a newcomer, whose `sock` is set: begin it now, or later, or refuse it."""
+        self.accepted = connection.id = self.accepted + 1
+        connection.began = self._now()
+        if len(self.open) < self._roomy or self._has_place(connection):
+            self._begin(connection)
 
-    def register(
-        self, link: Link, sock: socket.socket, listener: str, transport: asyncio.Transport
-    ) -> Connection | None:
-        """Give a newcomer its number; None if it is refused, and then the caller closes it."""
-        peer, host = peer_of(transport, sock)
-        self.accepted += 1
-        connection = Connection(
-            self.accepted, listener, transport, sock, peer, host, self._now(), link
-        )
-        if host and not self._admits(host):
-            self.refused["per-address"] += 1
-            connection.why = "refused: too many from its address (--limit-per-address)"
-            self.ended(connection, None)
-            return None
-        return connection
-
-    def begin(self, connection: Connection) -> None:
-        """Open a registered connection; stop accepting if it is the last that has room."""
-        self.open[connection.id] = connection
-        self._emptied.clear()
-        connection.link.begin(connection)
-        full = len(self.open) >= self.limits.connections
-        if full or connection.sock.fileno() >= self._last_descriptor:
-            self._full = True
-            self.pause()
+    def succeed(self, connection: Connection, successor: Connection) -> bool:
+        """Let another object stand for the same connection; False if that has ended."""
+        if self.open.get(connection.id) is not connection:
+            return False
+        successor.succeed(connection)
+        self.open[connection.id] = successor
+        return True
 
     def end(self, connection: Connection, error: BaseException | None) -> None:
         """Let go of a connection that has ended. Does nothing the second time."""
         if self.open.pop(connection.id, None) is None:
             return
-        self._release(connection.host)
-        self.ended(connection, error)
-        connection.link = ENDED
+        if self._crowding.counts is not None:
+            self._release(connection)
+        self._ended(connection, error)
         if not self.open:
             self._emptied.set()
-        if self.draining:
-            return
-        if self.waiting:
+        if self.draining is not None:
+            self.draining(connection)
+        elif self.waiting:
             self._next()
         elif self._full:
             self._full = False
-            self.resume()
+            self._resume()
 
     def end_vanished(self, connection: Connection) -> None:
-        """Let go of a connection that ended under a protocol that took over from its link."""
+        """Let go of a connection that ended under a protocol that took over from its own."""
         connection.why = connection.why or "closed by a protocol that took over"
         connection.lost()
         self.end(connection, None)
@@ -194,53 +194,51 @@ class Connections:
         """Drop those that wait for room; none of their bytes was served."""
         while self.waiting:
             connection, room = self.waiting.popleft()
-            self._release(connection.host)
+            self._release(connection)
             room.transport.abort()
 
     async def emptied(self) -> None:
         """Wait until no connection is open."""
-        await self._emptied.wait()
+        while self.open:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def _has_place(self, connection: Connection) -> bool:
+        others = len(self.open) + len(self.waiting)
+        crowded = self._crowding.possible(others)
+        if crowded and not self._crowding.admits(connection.host, self._hosts()):
+            self._refuse(connection)
+            return False
+        if len(self.open) >= self.limits.connections:
+            self.waiting.append((connection, WaitingRoom(connection.transport)))
+            return False
+        return True
+
+    def _refuse(self, connection: Connection) -> None:
+        self.refused["per-address"] += 1
+        connection.why = "refused: too many from its address (--limit-per-address)"
+        connection.lost()
+        self._ended(connection, None)
+        connection.cut()
+
+    def _begin(self, connection: Connection) -> None:
+        self.open[connection.id] = connection
+        connection.begin()
+        # The last that has room, or one that took one of the last descriptors.
+        full = len(self.open) >= self.limits.connections
+        if full or connection.sock.fileno() >= self._last_descriptor:
+            self._full = True
+            self._pause()
 
     def _next(self) -> None:
         connection, room = self.waiting.popleft()
-        room.transport.set_protocol(cast(asyncio.BaseProtocol, connection.link))
-        self.begin(connection)
-        room.leave(connection.link)
+        room.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
+        self._begin(connection)
+        room.leave(connection)
 
-    def _admits(self, host: str) -> bool:
-        most = self.limits.per_address
-        if not most or (not self.limits.loopback and is_loopback(host)):
-            return True
-        if self._by_host[host] >= most:
-            return False
-        self._by_host[host] += 1
-        return True
+    def _hosts(self) -> Iterator[str]:
+        yield from (connection.host for connection in self.open.values())
+        yield from (connection.host for connection, _ in self.waiting)
 
-    def _release(self, host: str) -> None:
-        if host in self._by_host:
-            self._by_host[host] -= 1
-            if not self._by_host[host]:
-                del self._by_host[host]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an IP address is this machine's own."""
-    return (
-        host.startswith("127.")
-        or host == "::1"
-        or (host.startswith("::ffff:") and ipaddress.ip_address(host[7:]).is_loopback)
-    )
-
-
-def peer_of(transport: asyncio.BaseTransport, sock: socket.socket) -> tuple[str, str]:
-    """A peer as people write it, and its host alone (empty for a Unix socket)."""
-    name = transport.get_extra_info("peername")
-    if isinstance(name, tuple) and name:
-        host, port = name[0], name[1]
-        return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), host
-    if sock.family != socket.AF_UNIX:
-        return "unknown (reset at once)", ""
-    credentials = peer_credentials(sock)
-    if credentials is None:
-        return "unix", ""
-    return f"unix(pid={credentials[0]},uid={credentials[1]})", ""
+    def _release(self, connection: Connection) -> None:
+        self._crowding.release(connection.host, len(self.open) + len(self.waiting))

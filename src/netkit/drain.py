@@ -48,13 +48,9 @@ class Drain:
         """End the grace period now."""
         self._hurry.set()
 
-    def ended(self, connection: Connection) -> None:
-        """Hear that a connection's transport is lost."""
-        self._lingering.release(connection.id)
-
     async def run(self, grace: float, service: Service | None) -> None:
         """Return when no connection is left, `grace` seconds from now at the latest."""
-        self._connections.draining = True
+        self._connections.draining = lambda ended: self._lingering.release(ended.id)
         self._connections.turn_away()
         begin = self._loop.time()
         last_call = begin + grace - min(LAST_CALL, grace / 4)
@@ -104,7 +100,7 @@ class Drain:
         self._told.add(connection.id)
         connection.why = connection.why or "server shut down"
         self._lingering.keep(connection.id, connection.sock)
-        connection.link.end_input()
+        connection.end_input()
 
     async def _finished(self) -> None:
         await self._connections.emptied()
@@ -116,7 +112,7 @@ class Drain:
             log.warning("%d connections cut at the end of the grace period", len(left))
         for connection in left:
             connection.why = "cut at the end of the grace period"
-            connection.link.cut()
+            connection.cut()
         if left:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STUBBORN):

@@ -15,6 +15,8 @@ import sys
 import termios
 from typing import NamedTuple
 
+_LINUX = sys.platform == "linux"
+
 # state (0), last_data_recv in ms (52), rtt in µs (68), bytes_received (128),
 # bytes_sent (200), bytes_retrans (208). Linux 4.19 and later fill them all.
 _LAYOUT = struct.Struct("=B51xI12xI56xQ64xQQ")
@@ -35,20 +37,38 @@ class Traffic(NamedTuple):
     """The peer has sent its end of input, and did so before we closed."""
 
 
-def traffic(sock: socket.socket) -> Traffic | None:
-    """The kernel's figures for a TCP connection, at about 2 µs a call; None where it has none."""
-    if sys.platform != "linux":
-        return None
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAYOUT.size)
-    except (OSError, ValueError):
-        return None  # a Unix socket, or closed already (uvloop: ValueError)
-    if len(info) < _LAYOUT.size:
+def decoded(info: bytes) -> Traffic | None:
+    """What `tcp_info` has read; None if that is nothing."""
+    if not info:
         return None
     state, quiet, rtt, received, sent, resent = _LAYOUT.unpack(info)
     # A FIN takes one sequence number and is counted as a byte.
     received -= state in _FIN_RECEIVED
     return Traffic(received, sent - resent, quiet / 1e3, rtt / 1e6, state in _PEER_FIRST)
+
+
+def counted(info: bytes) -> tuple[int, int, bool]:
+    """What the log says of `tcp_info`: bytes received and sent, and `Traffic.peer_closed`."""
+    state, _, _, received, sent, resent = _LAYOUT.unpack(info)
+    return received - (state in _FIN_RECEIVED), sent - resent, state in _PEER_FIRST
+
+
+def tcp_info(descriptor: int) -> bytes:
+    """The kernel's figures for a TCP connection, undecoded, at 1.4 µs; empty where it has none.
+
+    By the descriptor's number, since uvloop's sockets take three times as long to ask.
+    """
+    if descriptor < 0 or not _LINUX:
+        return b""
+    # The type of socket.socket's C half: made and let go without closing the descriptor.
+    borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+    try:
+        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAYOUT.size)
+    except OSError:
+        return b""  # a Unix socket
+    finally:
+        borrowed.detach()
+    return info if len(info) == _LAYOUT.size else b""
 
 
 def unread(sock: socket.socket) -> int:

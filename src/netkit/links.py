@@ -1,10 +1,10 @@
 """What stands between a transport and an author's protocol or handler.
 
-A link hears of a connection's beginning and end. In between, the loop calls the
-author's own methods: a link's ``data_received`` is a slot that holds the bound
-method of the protocol behind it, so that it costs no Python call per message.
-(uvloop looks ``data_received`` up once, in ``transport.set_protocol``: whoever
-changes the slot calls that again.)
+A link is the loop's protocol for a connection, and hears of its beginning and
+end. In between, the loop calls the author's own methods: a link's
+``data_received`` is a slot that holds the bound method of the protocol behind
+it, so that it costs no Python call per message. (uvloop looks ``data_received``
+up once, in ``transport.set_protocol``: whoever changes the slot calls that again.)
 
 What an author's code raises ends its connection and is logged; it never reaches
 the loop, where asyncio would leave the socket open after an exception in
@@ -19,233 +19,218 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 from netkit.connections import Connection, Connections
 from netkit.service import ProtocolFactory, StreamHandler
+from netkit.targets import is_handler
 
 log = logging.getLogger("netkit.server")
+
+
+def links(
+    connections: Connections, listener: str, target: StreamHandler | ProtocolFactory
+) -> Callable[[], Any]:
+    """Make what makes the links of one listener: a class that holds what all of them share."""
+    shared: dict[str, Any] = {"connections": connections, "listener": listener}
+    if is_handler(target):
+        shared |= {"handler": staticmethod(target), "loop": asyncio.get_running_loop()}
+        return type("StreamLink", (StreamLink,), shared)
+    return type("ProtocolLink", (ProtocolLink,), shared | {"factory": staticmethod(target)})
 
 
 def nothing(*_: Any) -> None:
     """Take the place of a method that is not to be called yet, or any more."""
 
 
-class Tied(asyncio.BaseProtocol):
-    """What both kinds of protocol link do at a connection's end."""
-
-    __slots__ = ()
-
-    connections: Connections
-    connection: Connection
-    protocol: Any
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on, then give the connection's place to the next one."""
-        connection = self.connection
-        connection.lost()
-        try:
-            self.protocol.connection_lost(exc)
-        except Exception as error:
-            author_failed(connection, error)
-        self.connections.end(connection, exc)
-
-    def end_input(self) -> None:
-        """See `connections.Link`."""
-        transport = self.connection.transport
-        self.deafen()
-        transport.set_protocol(self)
-        read_no_more(self.connection)
-        try:
-            stay_open = self.protocol.eof_received()
-        except Exception as error:
-            author_failed(self.connection, error)
-            return
-        if not stay_open:
-            transport.close()
-
-    def deafen(self) -> None:
-        """Discard what still arrives."""
-        raise NotImplementedError
-
-    def cut(self) -> None:
-        """See `connections.Link`."""
-        self.connection.transport.abort()
+NOBODY = asyncio.Protocol()
+"""The protocol behind a link until its own is made."""
 
 
-class ProtocolLink(Tied, asyncio.Protocol):
-    """Ties a connection to an author's `asyncio.Protocol`."""
+class ProtocolLink(Connection, asyncio.Protocol):
+    """Ties a connection to an author's `asyncio.Protocol` or `asyncio.BufferedProtocol`."""
 
-    __slots__ = (
-        "connection",
-        "connections",
-        "data_received",
-        "eof_received",
-        "factory",
-        "listener",
-        "pause_writing",
-        "protocol",
-        "resume_writing",
-    )
-
-    def __init__(self, connections: Connections, listener: str, factory: ProtocolFactory) -> None:
-        self.connections = connections
-        self.listener = listener
-        self.factory = factory
-        self.protocol = NOBODY
-        self.data_received = self.eof_received = nothing
-        self.pause_writing = self.resume_writing = nothing
+    factory: ProtocolFactory
+    protocol: Any = NOBODY
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
-        self.connections.arrive(self, transport, self.listener)
+        # uvloop's transports have the methods of asyncio.Transport, but not the base class.
+        self.transport = cast("asyncio.Transport", transport)
+        self.sock = transport.get_extra_info("socket")
+        self.connections.arrive(self)
 
-    def begin(self, connection: Connection) -> None:
-        """See `connections.Link`."""
-        self.connection = connection
+    def begin(self) -> None:
+        """See `Connection`."""
         try:
             protocol: Any = self.factory()
+            self.protocol = protocol
             if isinstance(protocol, asyncio.BufferedProtocol):
-                connection.link = BufferedLink(self.connections, connection, protocol)
+                self.transport.set_protocol(BufferedLink(self, protocol))
             else:
-                self.tie(protocol)
-            connection.transport.set_protocol(cast(asyncio.BaseProtocol, connection.link))
-            protocol.connection_made(connection.transport)
+                self.data_received = protocol.data_received
+                self.transport.set_protocol(self)
+            protocol.connection_made(self.transport)
         except Exception as error:
-            author_failed(connection, error)
+            author_failed(self, error)
 
-    def tie(self, protocol: Any) -> None:
-        """Let the loop call the author's methods directly."""
-        self.protocol = protocol
-        self.data_received = protocol.data_received
-        self.eof_received = protocol.eof_received
-        self.pause_writing = protocol.pause_writing
-        self.resume_writing = protocol.resume_writing
+    def eof_received(self) -> bool | None:
+        """See `asyncio.Protocol`."""
+        stay_open: bool | None = self.protocol.eof_received()
+        return stay_open
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self.protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self.protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass it on, then give the connection's place to the next one."""
+        self.lost()
+        try:
+            self.protocol.connection_lost(exc)
+        except Exception as error:
+            author_failed(self, error)
+        self.connections.end(self, exc)
+
+    def end_input(self) -> None:
+        """See `Connection`."""
+        speaking: Any = self.transport.get_protocol()
+        if isinstance(speaking, ProtocolLink | BufferedLink):
+            speaking.deafen()
+            self.transport.set_protocol(speaking)
+        read_no_more(self)
+        try:
+            stay_open = speaking.eof_received()
+        except Exception as error:
+            author_failed(self, error)
+            return
+        if not stay_open:
+            self.transport.close()
 
     def deafen(self) -> None:
-        """See `Tied`."""
+        """Discard what still arrives."""
         self.data_received = nothing
 
+    def cut(self) -> None:
+        """See `Connection`."""
+        self.transport.abort()
 
-class BufferedLink(Tied, asyncio.BufferedProtocol):
-    """Ties a connection to an author's `asyncio.BufferedProtocol`."""
+
+class BufferedLink(asyncio.BufferedProtocol):
+    """The loop's protocol for a connection whose author's protocol is buffered."""
 
     __slots__ = (
         "buffer_updated",
-        "connection",
-        "connections",
+        "connection_lost",
         "eof_received",
         "get_buffer",
         "pause_writing",
-        "protocol",
         "resume_writing",
     )
 
-    def __init__(
-        self, connections: Connections, connection: Connection, protocol: asyncio.BufferedProtocol
-    ) -> None:
-        self.connections = connections
-        self.connection = connection
-        self.protocol = protocol
+    def __init__(self, link: ProtocolLink, protocol: asyncio.BufferedProtocol) -> None:
+        self.connection_lost = link.connection_lost
         self.get_buffer = protocol.get_buffer
         self.buffer_updated = protocol.buffer_updated
         self.eof_received = protocol.eof_received
         self.pause_writing = protocol.pause_writing
         self.resume_writing = protocol.resume_writing
 
-    def begin(self, connection: Connection) -> None:
-        """See `connections.Link`; a `ProtocolLink` began it."""
-
     def deafen(self) -> None:
-        """See `Tied`."""
+        """Discard what still arrives."""
         self.buffer_updated = nothing
 
 
-class StreamLink(asyncio.StreamReaderProtocol):
+class StreamLink(Connection, asyncio.StreamReaderProtocol):
     """Ties a connection to an author's ``async def handle(reader, writer)``.
 
     As `asyncio.start_server` does it, but the handler's task is ours: it is
     registered, awaited at drain, and what it raises is explained.
     """
 
-    def __init__(
-        self, connections: Connections, listener: str, handler: StreamHandler, limit: int
-    ) -> None:
-        self.reader = asyncio.StreamReader(limit, asyncio.get_running_loop())
-        super().__init__(self.reader, self._start)
-        self.connections = connections
-        self.listener = listener
-        self.handler = handler
-        self.task: asyncio.Task[None] | None = None
-        self.writer: asyncio.StreamWriter | None = None
-        self.lost = False
-        self.error: Exception | None = None
+    handler: StreamHandler
+    loop: asyncio.AbstractEventLoop
+
+    task: asyncio.Task[None] | None = None
+    writer: asyncio.StreamWriter | None = None
+    is_lost = False
+    error: Exception | None = None
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader(self.connections.limits.line, self.loop)
+        # Not a method of ours: that would be a cycle for the collector to find.
+        super().__init__(self.reader, handle, self.loop)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
-        self.connections.arrive(self, transport, self.listener)
+        self.transport = cast("asyncio.Transport", transport)
+        self.sock = transport.get_extra_info("socket")
+        self.connections.arrive(self)
 
-    def begin(self, connection: Connection) -> None:
-        """See `connections.Link`."""
-        self.connection = connection
-        super().connection_made(connection.transport)
+    def begin(self) -> None:
+        """See `Connection`."""
+        super().connection_made(self.transport)
 
-    def _start(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            handling: Any = self.handler(reader, writer)
-            self.task = asyncio.get_running_loop().create_task(handling)
-            # From Python 3.13 on a writer that is freed before its transport closes warns.
-            self.writer = writer
-        except Exception as error:
-            author_failed(self.connection, error)
-            return
-        self.task.add_done_callback(self._handled)
-
-    def _handled(self, task: asyncio.Task[None]) -> None:
+    def handled(self, task: asyncio.Task[None]) -> None:
+        """Hear that the handler has returned or failed."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._explain(error)
-        self.connection.transport.close()
+        self.transport.close()
         self.writer = None
-        if self.lost:
-            self.connections.end(self.connection, self.error)
+        if self.is_lost:
+            self.connections.end(self, self.error)
 
     def _explain(self, error: BaseException) -> None:
-        connection = self.connection
         left = (ConnectionError, asyncio.IncompleteReadError, TimeoutError)
         if error is self.error or isinstance(error, left):
             # The peer left in the middle, or TLS failed under the handler: no fault of its.
-            connection.why = connection.why or str(error) or type(error).__name__
+            self.why = self.why or str(error) or type(error).__name__
         elif isinstance(error.__context__ or error, asyncio.LimitOverrunError):
             # StreamReader.readline makes a ValueError of it.
-            connection.why = f"line longer than {self.reader._limit} bytes (--limit-line)"  # type: ignore[attr-defined]
+            self.why = f"line longer than {self.reader._limit} bytes (--limit-line)"  # type: ignore[attr-defined]
         else:
-            author_failed(connection, error)
+            author_failed(self, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""
-        self.connection.lost()
-        super().connection_lost(exc)
-        self.lost = True
+        self.lost()
+        asyncio.StreamReaderProtocol.connection_lost(self, exc)
+        self.is_lost = True
         self.error = exc
         if self.task is None or self.task.done():
-            self.connections.end(self.connection, exc)
+            self.connections.end(self, exc)
 
     def end_input(self) -> None:
-        """See `connections.Link`."""
+        """See `Connection`."""
         self.data_received = nothing  # of this instance alone
-        self.connection.transport.set_protocol(self)
-        read_no_more(self.connection)
+        self.transport.set_protocol(self)
+        read_no_more(self)
         self.reader.feed_eof()
 
     def cut(self) -> None:
-        """See `connections.Link`."""
+        """See `Connection`."""
         if self.task is not None:
             self.task.cancel()
-        self.connection.transport.abort()
+        self.transport.abort()
 
 
-NOBODY = asyncio.Protocol()
-"""The protocol behind a link until its own is made."""
+def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Start a connection's handler; `asyncio.StreamReaderProtocol` calls this."""
+    link = cast(StreamLink, cast(asyncio.Transport, writer.transport).get_protocol())
+    try:
+        handling: Any = link.handler(reader, writer)
+        link.task = asyncio.get_running_loop().create_task(handling)
+        # From Python 3.13 on a writer that is freed before its transport closes warns.
+        link.writer = writer
+    except Exception as error:
+        author_failed(link, error)
+        return
+    link.task.add_done_callback(link.handled)
 
 
 def read_no_more(connection: Connection) -> None:

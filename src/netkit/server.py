@@ -8,20 +8,19 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
-from netkit.connections import Connection, Connections
+from netkit.connections import Connections
 from netkit.drain import Drain
 from netkit.endpoints import Endpoint
 from netkit.errors import CertificateError, NetkitError, StartError, UsageError
 from netkit.handshakes import Handshake
 from netkit.limits import Limits
-from netkit.links import ProtocolLink, StreamLink
+from netkit.links import links
 from netkit.listeners import AcceptLoop, Listener, listener
-from netkit.observability.access import connection_ended
-from netkit.service import ProtocolFactory, Service, StreamHandler
+from netkit.observability.access import access_log
+from netkit.service import ProtocolFactory, Service
 from netkit.sweep import Sweep
-from netkit.targets import is_handler
 from netkit.tls import ServerTLS
 
 log = logging.getLogger("netkit.server")
@@ -70,7 +69,7 @@ class Server:
 
     async def start(self) -> None:
         """Enter the service's lifespan, then accept."""
-        self._connections = Connections(self.limits, self._pause, self._resume, self._ended)
+        self._connections = Connections(self.limits, self._pause, self._resume, access_log())
         self._drain = Drain(self._connections)
         self._sweep = Sweep(self._connections, self._renew)
         try:
@@ -143,18 +142,14 @@ class Server:
         url = str(endpoint.address)
         if target is None:
             raise UsageError(f"--bind {url}: this server has datagrams only; use udp://")
-        if is_handler(target):
-            handler = cast(StreamHandler, target)
-            return lambda: StreamLink(self._connections, url, handler, self.limits.line)
-        factory = cast(ProtocolFactory, target)
-        return lambda: ProtocolLink(self._connections, url, factory)
+        return links(self._connections, url, target)
 
     def _handshakes(self, endpoint: Endpoint) -> Callable[[socket.socket], None]:
         url = str(endpoint.address)
         if self.tls is None:
             raise UsageError(f"--bind {url}: TLS needs a certificate; add --tls")
-        context, links = self.tls.context, self._links(endpoint)
-        return lambda conn: Handshake(self._connections, url, context, links).take(conn)
+        context, make_link = self.tls.context, self._links(endpoint)
+        return lambda conn: Handshake(self._connections, url, context, make_link).take(conn)
 
     def _pause(self) -> None:
         log.debug("accepting pauses at %d connections", len(self._connections.open))
@@ -174,10 +169,6 @@ class Server:
                 log.info("%s", line)
         except CertificateError as error:
             log.error("%s; the certificate loaded before stays in force", error)
-
-    def _ended(self, connection: Connection, error: BaseException | None) -> None:
-        connection_ended(connection, error)
-        self._drain.ended(connection)
 
     async def _stop(self, grace: float) -> None:
         self._sweep.stop()

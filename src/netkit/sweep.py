@@ -41,13 +41,11 @@ class Sweep:
         limits = self._connections.limits
         if connection.vanished():
             self._connections.end_vanished(connection)
-        elif limits.write_buffer and (
-            connection.transport.get_write_buffer_size() > limits.write_buffer
-        ):
+        elif limits.write_buffer and (connection.unsent() > limits.write_buffer):
             connection.why = (
                 f"more than {limits.write_buffer} bytes unread by the peer (--limit-write-buffer)"
             )
-            connection.link.cut()
+            connection.cut()
         elif limits.idle and now - connection.began >= limits.idle and now >= connection.idle_at:
             self._idle(connection, now)
 
@@ -58,6 +56,6 @@ class Sweep:
         limit = self._connections.limits.idle
         if traffic.quiet >= limit:
             connection.why = f"idle for {limit:g} s (--limit-idle)"
-            connection.link.cut()
+            connection.cut()
         else:
             connection.idle_at = now + limit - traffic.quiet
