@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
     # 1: one service in one loop
     "netkit.certificates": 1,
     "netkit.connections": 1,
+    "netkit.crowding": 1,
     "netkit.drain": 1,
     "netkit.endpoints": 1,
     "netkit.handshakes": 1,
@@ -46,6 +47,7 @@ FLOORS: dict[str, int] = {
     "netkit.errors": 0,
     "netkit.kernel": 0,
     "netkit.limits": 0,
+    "netkit.peernames": 0,
     "netkit.version": 0,
 }
 FACADE = "netkit"
