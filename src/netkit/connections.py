@@ -75,8 +75,11 @@ class Connection:
 
     @property
     def peername(self) -> Any:
-        """The peer's address as `socket.getpeername` gives it."""
-        return self._peername or self.transport.get_extra_info("peername")
+        """The peer's address as `socket.getpeername` gives it; None if it reset at once."""
+        try:
+            return self._peername or self.transport.get_extra_info("peername")
+        except ValueError:  # uvloop asks the socket then, and that is closed by now
+            return None
 
     @property
     def host(self) -> str:

@@ -42,6 +42,13 @@ class ServerProcess:
         """Everything that it has written to standard error."""
         return "\n".join(self.lines)
 
+    def complaints(self, *words: str) -> list[str]:
+        """The first log line that holds one of `words` or a traceback, and what follows it."""
+        for number, line in enumerate(self.lines):
+            if any(word in line for word in ("Traceback", *words)):
+                return self.lines[number : number + 40]
+        return []
+
     async def logged(self, text: str, count: int = 1) -> list[str]:
         """Wait until `count` log lines hold `text`; return them."""
 

@@ -146,7 +146,7 @@ async def assert_serves(server: ServerProcess) -> None:
         finally:
             talker.sock.close()
     assert answer == b"again\n"
-    assert "Traceback" not in server.log
+    assert not server.complaints()
 
 
 def cpu_seconds(server: ServerProcess) -> float:

@@ -109,7 +109,7 @@ async def test_no_more_are_served_at_once_than_the_limit(loop: str, kind: str, a
         assert len(counts) == burst
         assert max(counts) <= limit
         assert await server.stop() == -signal.SIGTERM
-        assert "Traceback" not in server.log
+        assert not server.complaints()
 
 
 async def test_one_who_waits_is_served_when_another_leaves(loop: str, app: Path) -> None:
@@ -212,4 +212,4 @@ async def test_a_line_too_long_for_the_handler_ends_its_connection(loop: str, ap
         await server.logged("line longer than 1000 bytes (--limit-line)")
         talker.sock.close()
         assert await server.stop() == -signal.SIGTERM
-        assert "Traceback" not in server.log
+        assert not server.complaints()
