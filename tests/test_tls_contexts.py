@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,26 @@ def test_client_certificates_and_replaced_client_ca(
     put(ca, other.ca.read_bytes())
     assert tls.reload_if_changed() == [f"{ca}: clients are now verified with the new CAs"]
     assert [enters(c) for c in (first, second, client_context())] == [False, True, False]
+
+
+def test_files_are_renewed_before_they_expire(
+    own_certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = development()
+    renewed = []
+
+    def renew() -> None:
+        renewed.append(1)
+        monkeypatch.setattr("netkit.certificates.develop.RENEW_BEFORE", timedelta(days=3650))
+        development()
+
+    tls = ServerTLS(TLSOptions(certs=((made.cert, made.key),), renew=renew))
+    assert tls.reload_if_changed() == []
+    assert not renewed
+    monkeypatch.setattr("netkit.tls.server.RENEW_EVERY", -1.0)
+    tls = ServerTLS(TLSOptions(certs=((made.cert, made.key),), renew=renew))
+    assert tls.reload_if_changed()[0].startswith(f"{made.cert}: now serving the new certificate")
+    assert renewed == [1]
 
 
 def test_server_and_client_certificates_are_not_interchangeable(own_certificates: Path) -> None:

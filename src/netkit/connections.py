@@ -57,8 +57,8 @@ class Connection:
     """Why it ended, where it was not simply closed by one side."""
     idle_at = 0.0
     """`loop.time()` before which it cannot have been idle too long."""
-    last: bytes | None = None
-    """What the kernel had counted when the transport was lost (`kernel.tcp_info`)."""
+    last: bytes | Traffic | None = None
+    """What was counted when the transport was lost: as `kernel.tcp_info` has it, or decoded."""
     _peername: Any = None
 
     def begin(self) -> None:
@@ -95,8 +95,9 @@ class Connection:
         return written(name)
 
     def traffic(self) -> Traffic | None:
-        """What the kernel has counted so far; None for a Unix socket."""
-        return decoded(tcp_info(self.sock.fileno()) if self.last is None else self.last)
+        """What the kernel has counted so far; None if it has not."""
+        last = tcp_info(self.sock.fileno()) if self.last is None else self.last
+        return decoded(last) if isinstance(last, bytes) else last
 
     def unsent(self) -> int:
         """Bytes that wait in the transport's write buffer."""
@@ -111,8 +112,8 @@ class Connection:
     def lost(self) -> None:
         """Hear that the transport is lost: ask the kernel for the last time."""
         self.last = tcp_info(self.sock.fileno())
-        if not self.last:
-            self._peername = self.peer  # a Unix socket's, who can be asked for while it is open
+        if not self.last and self.sock.family == socket.AF_UNIX:
+            self._peername = self.peer  # who it was can be asked for while it is open
         if self.tls:
             self.sock.close()
 
@@ -152,13 +153,13 @@ class Connections:
         """With fewer open than this, no limit can refuse a newcomer."""
         self._last_descriptor = last_usable_descriptor()
         self._full = False
-        self._now = asyncio.get_running_loop().time
+        self.now = asyncio.get_running_loop().time
         self._emptied = asyncio.Event()
 
     def arrive(self, connection: Connection) -> None:
         """Take in a newcomer, whose `sock` is set: begin it now, or later, or refuse it."""
         self.accepted = connection.id = self.accepted + 1
-        connection.began = self._now()
+        connection.began = self.now()
         if len(self.open) < self._roomy or self._has_place(connection):
             self._begin(connection)
 

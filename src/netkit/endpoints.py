@@ -41,12 +41,14 @@ class Endpoint:
         self.sock.close()
 
 
-def bind(address: Address, *, backlog: int = BACKLOG) -> list[Endpoint]:
+def bind(address: Address, *, backlog: int = BACKLOG, share_port: bool = False) -> list[Endpoint]:
     """Bind one address; a host name that means several addresses gives several endpoints.
 
     Streams listen already. With port 0 all the addresses of a name share the
-    port that the kernel chose for the first. Raises `StartError`, or
-    `UsageError` where the address itself is wrong.
+    port that the kernel chose for the first. With `share_port` other sockets that
+    ask for it too may have the same port, and the kernel spreads newcomers over
+    all (SO_REUSEPORT, socket(7)). Raises `StartError`, or `UsageError` where the
+    address itself is wrong.
     """
     if address.scheme == "fd":
         return [_adopt(address, backlog)]
@@ -56,7 +58,8 @@ def bind(address: Address, *, backlog: int = BACKLOG) -> list[Endpoint]:
     try:
         for family, host, scope in _resolve(address):
             port = address.port or (endpoints[0].address.port if endpoints else 0)
-            endpoints.append(_bind_internet(address, family, host, port, scope, backlog))
+            where = (host, port) if family == socket.AF_INET else (host, port, 0, scope)
+            endpoints.append(_bind_internet(address, family, where, backlog, share_port))
     except BaseException:
         for endpoint in endpoints:
             endpoint.close()
@@ -85,10 +88,9 @@ def _resolve(address: Address) -> list[tuple[socket.AddressFamily, str, int]]:
 def _bind_internet(
     address: Address,
     family: socket.AddressFamily,
-    host: str,
-    port: int,
-    scope: int,
+    where: tuple[str, int] | tuple[str, int, int, int],
     backlog: int,
+    share_port: bool,
 ) -> Endpoint:
     kind = socket.SOCK_DGRAM if address.scheme == "udp" else socket.SOCK_STREAM
     sock = socket.socket(family, kind)
@@ -100,7 +102,9 @@ def _bind_internet(
         if family == socket.AF_INET6:
             # [::] means IPv6 alone; whoever wants both binds both.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port) if family == socket.AF_INET else (host, port, 0, scope))
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(where)
         if kind == socket.SOCK_STREAM:
             sock.listen(backlog)
         sock.setblocking(False)

@@ -2,7 +2,7 @@
 
 Source: ``struct tcp_info`` in Linux's ``include/uapi/linux/tcp.h``; its fields
 keep their offsets for ever. Elsewhere than on Linux TCP there is nothing to
-read and the answers are None.
+read; `counting` does it there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 import termios
 from typing import NamedTuple
 
-_LINUX = sys.platform == "linux"
+COUNTS = sys.platform == "linux"
+"""Whether the kernel counts what TCP connections carry."""
 
 # state (0), last_data_recv in ms (52), rtt in µs (68), bytes_received (128),
 # bytes_sent (200), bytes_retrans (208). Linux 4.19 and later fill them all.
@@ -28,10 +29,11 @@ class Traffic(NamedTuple):
     """Bytes as they went over TCP: under TLS that is ciphertext and handshake too."""
 
     received: int
-    sent: int
+    sent: int | None
+    """None where nobody counts it."""
     quiet: float
     """Seconds since the peer's last byte (since the connection was made, if none came)."""
-    rtt: float
+    rtt: float | None
     """Smoothed round trip, in seconds."""
     peer_closed: bool
     """The peer has sent its end of input, and did so before we closed."""
@@ -58,7 +60,7 @@ def tcp_info(descriptor: int) -> bytes:
 
     By the descriptor's number, since uvloop's sockets take three times as long to ask.
     """
-    if descriptor < 0 or not _LINUX:
+    if descriptor < 0 or not COUNTS:
         return b""
     # The type of socket.socket's C half: made and let go without closing the descriptor.
     borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)

@@ -19,25 +19,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 
-from netkit.connections import Connection, Connections
+from netkit.connections import Connection
 from netkit.service import ProtocolFactory, StreamHandler
-from netkit.targets import is_handler
 
 log = logging.getLogger("netkit.server")
-
-
-def links(
-    connections: Connections, listener: str, target: StreamHandler | ProtocolFactory
-) -> Callable[[], Any]:
-    """Make what makes the links of one listener: a class that holds what all of them share."""
-    shared: dict[str, Any] = {"connections": connections, "listener": listener}
-    if is_handler(target):
-        shared |= {"handler": staticmethod(target), "loop": asyncio.get_running_loop()}
-        return type("StreamLink", (StreamLink,), shared)
-    return type("ProtocolLink", (ProtocolLink,), shared | {"factory": staticmethod(target)})
 
 
 def nothing(*_: Any) -> None:

@@ -116,6 +116,7 @@ class TLS:
                 password=self.ssl_keyfile_password,
                 alpn=self.ssl_alpn,
                 minimum=self.ssl_minimum,
+                renew=None if self.ssl_certfile else development,
             )
         )
 

@@ -16,7 +16,7 @@ from netkit.endpoints import Endpoint
 from netkit.errors import CertificateError, NetkitError, StartError, UsageError
 from netkit.handshakes import Handshake
 from netkit.limits import Limits
-from netkit.links import links
+from netkit.linking import links
 from netkit.listeners import AcceptLoop, Listener, listener
 from netkit.observability.access import access_log
 from netkit.service import ProtocolFactory, Service

@@ -107,6 +107,11 @@ def run(
         number = runner.run(serve_until_signalled())
     if at_end is not None:
         at_end()
+    die_by(number)
+
+
+def die_by(number: signal.Signals) -> None:
+    """End this process by a signal's default action, so that its parent sees which one."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 

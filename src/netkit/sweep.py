@@ -52,7 +52,7 @@ class Sweep:
     def _idle(self, connection: Connection, now: float) -> None:
         traffic = connection.traffic()
         if traffic is None:
-            return  # a Unix socket: the kernel does not count there
+            return  # lost meanwhile, or the kernel is too old to count
         limit = self._connections.limits.idle
         if traffic.quiet >= limit:
             connection.why = f"idle for {limit:g} s (--limit-idle)"

@@ -19,18 +19,23 @@ FLOORS: dict[str, int] = {
     "netkit.__main__": 4,
     "netkit.cli": 4,
     "netkit.catalog": 4,
+    "netkit.processes": 4,
     "netkit.serving": 4,
     # 3: what is served, and the clients
     "netkit.servers": 3,
     "netkit.clients": 3,
+    # 2: several processes
+    "netkit.workers": 2,
     # 1: one service in one loop
     "netkit.certificates": 1,
     "netkit.connections": 1,
+    "netkit.counting": 1,
     "netkit.crowding": 1,
     "netkit.drain": 1,
     "netkit.endpoints": 1,
     "netkit.handshakes": 1,
     "netkit.lingering": 1,
+    "netkit.linking": 1,
     "netkit.links": 1,
     "netkit.listeners": 1,
     "netkit.loops": 1,

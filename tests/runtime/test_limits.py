@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
 from contextlib import AsyncExitStack
@@ -168,6 +169,21 @@ async def test_silence_ends_a_connection(loop: str) -> None:
         assert await talker.read() == b""
         talker.sock.close()
         await server.logged("idle for 0.5 s (--limit-idle)")
+
+
+@pytest.mark.parametrize("api", ["streams", "protocol"])
+async def test_silence_ends_a_unix_connection_too(loop: str, api: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.sock"
+    words = ("echo", "--api", api, "--bind", f"unix:{path}", "--limit-idle", 0.5)
+    async with serving(*words, loop=loop) as server:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"last words\n")
+        assert await reader.read() == b"last words\n"
+        writer.close()
+        await writer.wait_closed()
+        (line,) = await server.logged("idle for 0.5 s (--limit-idle)")
+        assert f"unix(pid={os.getpid()},uid={os.getuid()})" in line
+        assert " 11 B in: " in line
 
 
 async def test_a_server_that_ignores_backpressure_is_held_to_its_buffer(

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -41,6 +42,7 @@ def application(argv: Sequence[str]) -> typer.Typer:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit with 0, 1 (network), 2 (usage) or 3 (could not start)."""
+    _keep_standard_numbers()
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         # Not standalone: an error is one line here, not a box.
@@ -56,6 +58,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         # A usage error of the command line's parser: typer.BadParameter and its kin.
         _fail(f"{say()} (netkit {' '.join(words[:1])} --help)", 2)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _keep_standard_numbers() -> None:
+    """Fill closed descriptors 0 to 2: a socket there would be somebody's standard output.
+
+    libuv aborts the process when it closes one of its own with such a number.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _fail(line: str, status: int) -> None:

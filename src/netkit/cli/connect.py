@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -127,7 +126,6 @@ def connect(
 
 
 def _run(route: Route, settings: Settings, loop: str) -> None:
-    _keep_standard_numbers()
     standard = Standard(_descriptor(sys.stdin), _descriptor(sys.stdout), _descriptor(sys.stderr))
     try:
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
@@ -136,16 +134,6 @@ def _run(route: Route, settings: Settings, loop: str) -> None:
         _die(signal.SIGINT)
     except OutputClosedError:
         _die(signal.SIGPIPE)
-
-
-def _keep_standard_numbers() -> None:
-    """Fill closed descriptors 0 to 2: a socket there would be somebody's standard output.
-
-    libuv aborts the process when it closes one of its own with such a number.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
 
 
 def _die(by: signal.Signals) -> None:

@@ -1,8 +1,8 @@
 """One line for each connection, at its end.
 
 It says who it was, how long, how much each way, by which TLS, and why it ended.
-Bytes are what TCP carried, so TLS counts its own too; a Unix socket has none to
-say.
+Bytes are what TCP carried, so TLS counts its own too; on a Unix socket nobody
+counts what the server sends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netkit.connections import Connection
-from netkit.kernel import counted
+from netkit.kernel import Traffic, counted
 from netkit.observability.logs import FIELDS, LineWriter, TextFormatter
 from netkit.peernames import written
 
@@ -55,7 +55,7 @@ def _by_record(connection: Connection, error: BaseException | None) -> None:
         "why": why,
     }
     line = _line(
-        connection.peername, connection.listener, seconds, connection.last or b"",
+        connection.peername, connection.listener, seconds, connection.last,
         connection.tls, why, error,
     )  # fmt: skip
     log.info("%s", line, extra={FIELDS: fields})
@@ -83,7 +83,7 @@ def _line(
     peername: Any,
     listener: str,
     seconds: float,
-    last: bytes,
+    last: bytes | Traffic | None,
     tls: str,
     why: str,
     error: BaseException | None,
@@ -92,7 +92,9 @@ def _line(
 ) -> str:
     clock = f"{formatter.clock(when)} " if formatter else ""
     size, peer_closed = "bytes unknown", False
-    if last:
+    if isinstance(last, Traffic):
+        size, peer_closed = f"{last.received} B in", last.peer_closed
+    elif last:
         received, sent, peer_closed = counted(last)
         size = f"{received} B in, {sent} B out"
     why = why or _why(error, peer_closed)

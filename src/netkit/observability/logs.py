@@ -33,19 +33,23 @@ FIELDS = "netkit"
 
 
 class TextFormatter(logging.Formatter):
-    """``12:30:01 warning: cannot accept: …``; the level only where it is not INFO."""
+    """``12:30:01 warning: cannot accept: …``; the level only where it is not INFO.
 
-    def __init__(self) -> None:
+    Of several workers each has its number: ``12:30:01 [2] …``.
+    """
+
+    def __init__(self, worker: int = 0) -> None:
         super().__init__()
         self._second = 0
         self._clock = ""
+        self._worker = f" [{worker}]" if worker else ""
 
     def clock(self, now: float) -> str:
-        """The local time of `now` (Unix time), made once a second."""
+        """The beginning of a line at `now` (Unix time), made once a second."""
         second = int(now)
         if second != self._second:
             self._second = second
-            self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second)) + self._worker
         return self._clock
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
@@ -59,6 +63,10 @@ class TextFormatter(logging.Formatter):
 class JSONFormatter(logging.Formatter):
     """One object a line: time (RFC 3339, UTC), level, logger, message, and the record's fields."""
 
+    def __init__(self, worker: int = 0) -> None:
+        super().__init__()
+        self._worker = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         """Make the object's line."""
         clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -66,6 +74,7 @@ class JSONFormatter(logging.Formatter):
             "time": f"{clock}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._worker,
             "message": record.getMessage(),
             **getattr(record, FIELDS, {}),
         }
@@ -141,13 +150,15 @@ def configure(
     form: Literal["text", "json"] = "text",
     stream: IO[str] | None = None,
     access: bool = True,
+    worker: int = 0,
 ) -> LineWriter:
     """Send netkit's and asyncio's records to `stream` (default stderr). The caller closes it.
 
-    `level` holds for all; `access` False leaves out the line per connection.
+    `level` holds for all; `access` False leaves out the line per connection; `worker`
+    is the number of this process, if it is one of several.
     """
     writer = LineWriter(stream or sys.stderr)
-    writer.setFormatter(JSONFormatter() if form == "json" else TextFormatter())
+    writer.setFormatter(JSONFormatter(worker) if form == "json" else TextFormatter(worker))
     root = logging.getLogger()
     root.addHandler(writer)
     root.setLevel(logging.WARNING)

@@ -16,11 +16,16 @@ nothing here can catch, for each client whose SNI name is not ASCII.
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from netkit.errors import CertificateError, UsageError
 from netkit.tls import pair, policy
+
+RENEW_EVERY = 3600.0
+"""Seconds between two calls of `TLSOptions.renew`."""
 
 _FLAGS = pair.Flags(cert="--ssl-certfile", key="--ssl-keyfile")
 Stamp = tuple[tuple[int, int, int] | None, ...]
@@ -34,7 +39,8 @@ class TLSOptions:
     Clients that name a host get the pair whose certificate has that name, all
     others the first. `client_ca`: demand a client certificate under one of these
     CAs. `password`: for encrypted keys, or a callable that returns it. `alpn`:
-    protocols in order of preference. `minimum`: "1.2" or "1.3".
+    protocols in order of preference. `minimum`: "1.2" or "1.3". `renew`: called once an
+    hour to make new files before the old ones expire; it may raise CertificateError.
     """
 
     certs: tuple[tuple[Path, Path | None], ...]
@@ -42,6 +48,7 @@ class TLSOptions:
     password: pair.Password = None
     alpn: tuple[str, ...] = ()
     minimum: str = "1.2"
+    renew: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class ServerTLS:
         if not options.certs:
             raise UsageError("TLS needs a certificate: give --ssl-certfile, or --tls alone")
         self._options = options
+        self._renew_at = time.monotonic() + RENEW_EVERY
         self._stamps = self._current_stamps()
         self._served = [self._load(index) for index in range(len(options.certs))]
         self.context = self._blank()
@@ -85,6 +93,9 @@ class ServerTLS:
         what was served before it stays, and it is not reported again until it
         changes once more. Call it from the loop's thread.
         """
+        if self._options.renew is not None and time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_EVERY
+            self._options.renew()
         stamps = self._current_stamps()
         if stamps == self._stamps:
             return []
