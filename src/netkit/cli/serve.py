@@ -12,16 +12,22 @@ from typing import Annotated, Any, Literal
 import typer
 
 from netkit import catalog
+from netkit.addresses import Address
 from netkit.cli import banner
 from netkit.cli.settings import build, parameters
 from netkit.errors import UsageError
 from netkit.limits import Limits
+from netkit.loops import loop_factory
 from netkit.observability import logs
 from netkit.options import TLS, Binding
+from netkit.processes import run_crew, run_member, worker_count
 from netkit.server import GRACE, Server
 from netkit.service import Service
 from netkit.serving import run
 from netkit.targets import as_service
+from netkit.tls import ServerTLS
+from netkit.workers.crew import Health
+from netkit.workers.inheritance import Inheritance, inherited
 
 log = logging.getLogger("netkit.server")
 
@@ -42,8 +48,11 @@ Examples:
 
   netkit serve app:Server --bind tcp://127.0.0.1:9000 --bind unix:/tmp/app.sock
 
+  netkit serve app.py:handle --workers auto
+
 Exit status: 2 for wrong options, 3 if it cannot start; TERM and INT drain, then
-end it by that signal.
+end it by that signal. With several workers HUP replaces them without losing a
+connection, TTIN and TTOU add one and take one away.
 """
 
 
@@ -53,6 +62,10 @@ class Running:
 
     loop: str = field(
         default="auto", metadata={"help": "auto, asyncio, uvloop or module:factory; auto: uvloop"}
+    )
+    workers: str = field(
+        default="1",
+        metadata={"help": "processes behind the same addresses; auto: one for each core"},
     )
     timeout_graceful_shutdown: float = field(
         default=GRACE, metadata={"help": "seconds for open connections at shutdown"}
@@ -88,6 +101,7 @@ PANELS: tuple[tuple[type, str, str], ...] = (
     (TLS, "", "TLS"),
     (Limits, "limit_", "Limits"),
     (Running, "", "Process"),
+    (Health, "worker_", "Workers"),
 )
 
 
@@ -129,35 +143,109 @@ def _serve(target: str, found: object | None, options: dict[str, Any]) -> None:
     tls = build(TLS, options)
     if tls.ssl_ca_certs is not None and not tls.wanted:
         raise UsageError("--ssl-ca-certs: client certificates need TLS; add --tls")
-    writer = logs.configure(running.log_level, running.log_format, access=running.access_log)
+    asked = Asked(
+        as_service(found, target),
+        build(Binding, options),
+        tls,
+        build(Limits, options, prefix="limit_"),
+        running,
+    )
+    inheritance = inherited()
+    count = worker_count(running.workers, asked.service, target)
+    health = build(Health, options, prefix="worker_")
+    writer = logs.configure(
+        running.log_level,
+        running.log_format,
+        access=running.access_log,
+        worker=inheritance.number if inheritance else 0,
+    )
     try:
-        run(
-            as_service(found, target),
-            bind=build(Binding, options),
-            tls=tls,
-            limits=build(Limits, options, prefix="limit_"),
-            grace=running.timeout_graceful_shutdown,
-            loop=running.loop,
-            debug=running.debug,
-            announce=lambda server: _announce(server, tls, running.log_format == "text"),
-            at_end=writer.close,
-        )
+        if inheritance is not None:
+            _as_member(asked, inheritance, writer.close)
+        elif count > 1:
+            _as_crew(asked, count, health, writer.close)
+        else:
+            _alone(asked, writer.close)
     except BaseException:
         writer.close()
         raise
 
 
-def _announce(server: Server, tls: TLS, to_a_person: bool) -> None:
-    for endpoint in server.endpoints:
-        log.info("listening on %s", endpoint.address)
-        if not to_a_person:
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    service: Service
+    binding: Binding
+    tls: TLS
+    limits: Limits
+    running: Running
+
+
+def _alone(asked: Asked, at_end: Callable[[], None]) -> None:
+    def announce(server: Server) -> None:
+        _announce([each.address for each in server.endpoints], asked)
+        _warn(server.tls)
+
+    run(
+        asked.service,
+        bind=asked.binding,
+        tls=asked.tls,
+        limits=asked.limits,
+        grace=asked.running.timeout_graceful_shutdown,
+        loop=asked.running.loop,
+        debug=asked.running.debug,
+        announce=announce,
+        at_end=at_end,
+    )
+
+
+def _as_crew(asked: Asked, count: int, health: Health, at_end: Callable[[], None]) -> None:
+    addresses = asked.binding.addresses(asked.service, asked.tls.wanted)
+    loop_factory(asked.running.loop)
+    if any(each.scheme == "tls" for each in addresses):
+        _warn(asked.tls.load())  # bad files, and the development certificate: said or made once
+    run_crew(
+        addresses,
+        count,
+        backlog=asked.binding.backlog,
+        health=health,
+        grace=asked.running.timeout_graceful_shutdown,
+        announce=lambda bound: _announce(bound, asked),
+        at_end=at_end,
+    )
+
+
+def _as_member(asked: Asked, inheritance: Inheritance, at_end: Callable[[], None]) -> None:
+    def prepare(_: Inheritance) -> Server:
+        endpoints = inheritance.endpoints()
+        secure = any(each.address.scheme == "tls" for each in endpoints)
+        return Server(
+            asked.service,
+            endpoints,
+            tls=asked.tls.load() if secure else None,
+            limits=asked.limits,
+            grace=asked.running.timeout_graceful_shutdown,
+        )
+
+    run_member(
+        inheritance, prepare, loop=asked.running.loop, debug=asked.running.debug, at_end=at_end
+    )
+
+
+def _announce(addresses: Sequence[Address], asked: Asked) -> None:
+    for address in addresses:
+        log.info("listening on %s", address)
+        if asked.running.log_format != "text":
             continue
-        for line in banner.commands(endpoint.address):
+        for line in banner.commands(address):
             trusted = f" {banner.openssl_trust()}" if line.startswith("openssl") else ""
-            log.info("    try: %s%s", line, trusted if not tls.ssl_certfile else "")
-    if server.tls is not None:
-        for line in server.tls.warnings:
-            log.warning("%s", line)
+            log.info("    try: %s%s", line, trusted if not asked.tls.ssl_certfile else "")
+
+
+def _warn(tls: ServerTLS | None) -> None:
+    for line in tls.warnings if tls is not None else ():
+        log.warning("%s", line)
 
 
 def _named(argv: Sequence[str], general: Sequence[inspect.Parameter]) -> object | None:

@@ -1,0 +1,19 @@
+"""Several processes behind the same addresses.
+
+A supervisor binds one set of sockets for each worker (SO_REUSEPORT, so that the
+kernel spreads connections over them), keeps them open for good, and starts
+workers that inherit them: the same command line again, in a new process. A
+worker that ends or is replaced leaves its queue of newcomers to the next one on
+the same sockets, so none of them is refused or reset.
+
+=============  ==================================================================
+`sockets`      sets of sockets, one for each worker
+`inheritance`  what a worker gets from its supervisor, through its environment
+`channel`      what both say to each other, a line of JSON at a time
+`member`       the worker's side: serve, say so, end when told
+`child`        the supervisor's view of one worker
+`restarts`     how long to wait before another try
+`crew`         which worker serves which sockets: start, replace, scale
+`supervisor`   the process: signals, its end, its exit status
+=============  ==================================================================
+"""

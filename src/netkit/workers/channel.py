@@ -1,0 +1,52 @@
+"""A socket pair between supervisor and worker: each message is one line of JSON.
+
+Worker to supervisor: ``{"is": "ready"}``, ``{"is": "beat", …}``,
+``{"is": "failed", "why": line, "status": 3}``. Supervisor to worker:
+``{"is": "hurry"}``. The end of the channel says that the other side is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+LONGEST = 1_048_576
+"""Bytes of one message; both sides are ours, so more means that one is broken."""
+
+
+class Channel:
+    """One end of the pair. `close` closes its socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def over(cls, sock: socket.socket) -> Channel:
+        """Speak over one socket of a pair, which is the channel's from now on."""
+        return cls(*await asyncio.open_connection(sock=sock, limit=LONGEST))
+
+    def say(self, what: str, **more: Any) -> None:
+        """Send a message; if the other side is gone, nobody hears it."""
+        self._writer.write(json.dumps({"is": what, **more}).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any] | None:
+        """The next message, or None when the other side is gone."""
+        try:
+            line = await self._reader.readline()
+            return json.loads(line) if line.endswith(b"\n") else None
+        except (OSError, ValueError):
+            return None
+
+    async def flushed(self) -> None:
+        """Wait until what was said is with the kernel."""
+        try:
+            await self._writer.drain()
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()

@@ -1,0 +1,133 @@
+"""The supervisor's view of one worker: a process, its channel, and what is known of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netkit.endpoints import Endpoint
+from netkit.workers.channel import Channel
+from netkit.workers.inheritance import IGNORED, Inheritance
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a worker never became ready, in its own words, and the status it chose."""
+
+    why: str
+    status: int
+
+
+@dataclass(eq=False)
+class Child:
+    """One worker process. `ended` reaps it."""
+
+    number: int
+    process: asyncio.subprocess.Process
+    channel: Channel
+    born: float
+    """`loop.time()`."""
+    ready_at: float = 0.0
+    """`loop.time()` when it began to serve; 0 before."""
+    heard_at: float = 0.0
+    """`loop.time()` of its last sign of life."""
+    beat: dict[str, Any] = field(default_factory=dict)
+    """What it said last of itself."""
+    failure: Failure | None = None
+
+    @classmethod
+    async def start(
+        cls, number: int, command: Sequence[str], endpoints: Sequence[Endpoint]
+    ) -> Child:
+        """Start a worker that inherits these sockets. Raises OSError.
+
+        One at a time: the signal mask meanwhile is the process's.
+        """
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        with theirs:
+            inheritance = Inheritance(
+                number,
+                theirs.fileno(),
+                tuple((str(each.address), each.sock.fileno()) for each in endpoints),
+            )
+            descriptors = [theirs.fileno(), *(each.sock.fileno() for each in endpoints)]
+            try:
+                # A worker is born deaf to these: until it has said what it does about
+                # them, Ctrl-C would be a traceback and a hang-up its end.
+                signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *command,
+                        stdin=asyncio.subprocess.DEVNULL,
+                        pass_fds=descriptors,
+                        env={**os.environ, **inheritance.environment()},
+                    )
+                finally:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+            except BaseException:
+                ours.close()
+                raise
+        now = loop.time()
+        return cls(number, process, await Channel.over(ours), now, heard_at=now)
+
+    async def listen(self) -> None:
+        """Take in what it says until it hangs up, or is ready."""
+        while (message := await self.channel.hear()) is not None:
+            self.heard_at = asyncio.get_running_loop().time()
+            match message:
+                case {"is": "ready"}:
+                    self.ready_at = self.heard_at
+                    return
+                case {"is": "failed", "why": str(why), "status": int(status)}:
+                    self.failure = Failure(why, status)
+                case {"is": "beat", **beat}:
+                    self.beat = beat
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def served(self) -> float:
+        """Seconds since it was ready; 0 if it never was."""
+        return asyncio.get_running_loop().time() - self.ready_at if self.ready_at else 0.0
+
+    def drain(self) -> None:
+        """Tell it to accept no more, and to end when its connections have."""
+        self.send(signal.SIGTERM)
+
+    def hurry(self) -> None:
+        """Tell it that its grace period is over."""
+        self.channel.say("hurry")
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens if it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; its status, negative for the signal that it died by."""
+        status = await self.process.wait()
+        self.channel.close()
+        return status
+
+
+def said(status: int) -> str:
+    """A status as people write it."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

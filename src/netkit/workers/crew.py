@@ -1,0 +1,345 @@
+"""Which worker serves which sockets: start, watch, replace, scale.
+
+Rules:
+
+- The first worker starts alone. If it fails, so would the others: the reason is
+  said once, and nothing has started.
+- A worker is replaced replacement-first: the next one is ready on the same
+  sockets before the old one drains. If the next one fails, the old one stays.
+- A worker that dies is started again: at once after a good life, else after a
+  delay that doubles.
+- With fewer workers than sets of sockets, the sets are dealt out among those
+  that stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from netkit.errors import NetkitError, StartError, UsageError
+from netkit.workers.child import Child, Failure, said
+from netkit.workers.restarts import Restarts
+from netkit.workers.sockets import Sockets
+
+log = logging.getLogger("netkit.workers")
+
+LOOK = 1.0
+"""Seconds between looks at a worker's health."""
+
+MARGIN = 5.0
+"""Seconds that a worker gets beyond its grace period to end by itself."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is held against a worker; each is a flag ``--worker-…`` with this default."""
+
+    timeout_start: float = field(
+        default=60.0, metadata={"help": "seconds in which a worker must be ready"}
+    )
+    timeout: float = field(
+        default=30.0,
+        metadata={"help": "seconds without a sign of life, after which it hangs and is killed"},
+    )
+    max_age: float = field(
+        default=0.0, metadata={"help": "seconds after which it is replaced; 0: never"}
+    )
+    max_connections: int = field(
+        default=0, metadata={"help": "connections after which it is replaced; 0: never"}
+    )
+    max_memory: int = field(
+        default=0, metadata={"help": "MiB of memory above which it is replaced; 0: never"}
+    )
+
+    def __post_init__(self) -> None:
+        for name, least in (("timeout_start", 0.1), ("timeout", 3.0)):
+            self._check(name, least, f"give at least {least:g}")
+        for name in ("max_age", "max_connections", "max_memory"):
+            self._check(name, 0, "give 0 (never) or more")
+
+    def _check(self, name: str, least: float, mend: str) -> None:
+        value = getattr(self, name)
+        if not value >= least:  # so that nan fails too
+            raise UsageError(f"--worker-{name.replace('_', '-')} {value:g}: {mend}")
+
+    def worn(self, child: Child, now: float) -> str:
+        """Why a worker is due for replacement; empty if it is not."""
+        if self.max_age and now - child.ready_at >= self.max_age:
+            return f"{self.max_age:g} s old (--worker-max-age)"
+        accepted = child.beat.get("accepted", 0)
+        if self.max_connections and accepted >= self.max_connections:
+            return f"{accepted} connections accepted (--worker-max-connections)"
+        resident = child.beat.get("resident", 0) // 2**20
+        if self.max_memory and resident >= self.max_memory:
+            return f"{resident} MiB of memory (--worker-max-memory)"
+        return ""
+
+
+@dataclass
+class Place:
+    """One worker's place in the crew, whoever holds it."""
+
+    number: int
+    sets: list[int]
+    """Which sets of sockets its worker serves."""
+    child: Child | None = None
+    restarts: Restarts = field(default_factory=Restarts)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to have its worker replaced."""
+    answer: asyncio.Future[bool] | None = None
+    """Whether that went well."""
+    task: asyncio.Task[None] | None = None
+
+    def answered(self, well: bool) -> None:
+        """Tell who asked."""
+        self.asked.clear()
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(well)
+
+
+class NotStartedError(NetkitError):
+    """No worker could start; `exit_code` is the first one's own."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.why)
+        self.exit_code = failure.status  # type: ignore[misc]  # of this instance
+
+
+class Crew:
+    """All workers of a supervisor. `start` it, then `stop` it in any case."""
+
+    def __init__(
+        self, command: Sequence[str], sockets: Sockets, health: Health, grace: float
+    ) -> None:
+        self.places: list[Place] = []
+        self.deaths = 0
+        """Workers that ended without being told."""
+        self._command = command
+        self._sockets = sockets
+        self._health = health
+        self._grace = grace
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._leaving: set[Child] = set()
+        self._changing = asyncio.Lock()
+        self._spawning = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self, count: int) -> None:
+        """Return when all are ready. Raises `NotStartedError` if the first one is not."""
+        self._sockets.provide(count)
+        for number, sets in enumerate(dealt(count, count), 1):
+            self.places.append(Place(number, sets))
+        first, *others = self.places
+        child = await self._started(first)
+        if isinstance(child, Failure):
+            raise NotStartedError(child)
+        first.child = child
+        self._tend(first)
+        await asyncio.gather(*(self._filled(place) for place in others))
+
+    async def reload(self) -> None:
+        """Replace all workers, one after the other; stop at the first that cannot be."""
+        async with self._changing:
+            for place in list(self.places):
+                if not await self._replaced(place):
+                    log.error("reload given up: the workers that serve go on")
+                    return
+            log.info("reloaded %d workers", len(self.places))
+
+    async def scale(self, count: int) -> None:
+        """Have so many workers, at least 1; no newcomer is lost on the way."""
+        async with self._changing:
+            before = len(self.places)
+            try:
+                self._sockets.provide(count)
+            except StartError as error:
+                log.error("cannot add a worker: %s", error)
+                return
+            deal = dealt(len(self._sockets.sets), count)
+            for number in range(before + 1, count + 1):
+                place = Place(number, deal[number - 1])
+                self.places.append(place)
+                await self._filled(place)
+            # Those that get other sockets serve them before those who had them leave.
+            for place, sets in zip(self.places, deal, strict=False):
+                if place.sets != sets:
+                    old, place.sets = place.sets, sets
+                    if not await self._replaced(place):
+                        place.sets = old
+                        log.error("still %d workers: one could not be replaced", before)
+                        return
+            for place in self.places[count:]:
+                self._give_up(place)
+            del self.places[count:]
+            log.info("%d workers", count)
+
+    def hurry(self) -> None:
+        """End all grace periods now."""
+        for child in self._children:
+            child.hurry()
+
+    async def stop(self) -> None:
+        """Drain all workers, and wait for the end of each."""
+        tasks = [place.task for place in self.places if place.task is not None]
+        for place in self.places:
+            self._give_up(place)
+        self.places.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._retiring:
+            await asyncio.wait(self._retiring)
+
+    # ---- one place ----
+
+    def _tend(self, place: Place) -> None:
+        place.task = self._loop.create_task(self._tending(place))
+
+    async def _filled(self, place: Place) -> None:
+        """Begin to tend a place, and wait until it has its first worker."""
+        place.answer = self._loop.create_future()
+        self._tend(place)
+        while not await place.answer:
+            place.answer = self._loop.create_future()
+
+    async def _replaced(self, place: Place) -> bool:
+        place.answer = self._loop.create_future()
+        place.asked.set()
+        return await place.answer
+
+    async def _tending(self, place: Place) -> None:
+        while True:
+            if place.child is None:
+                await self._fill(place)
+                continue
+            why = await self._watched(place, place.child)
+            if why:
+                await self._replace(place, place.child, why)
+            else:
+                await self._buried(place, place.child)
+
+    async def _fill(self, place: Place) -> None:
+        child = await self._started(place)
+        if isinstance(child, Failure):
+            log.error("worker %d could not start: %s", place.number, child.why)
+            place.answered(False)
+            await asyncio.sleep(place.restarts.after(0.0))
+        else:
+            place.child = child
+            place.answered(True)
+
+    async def _replace(self, place: Place, old: Child, why: str) -> None:
+        log.debug("worker %d (pid %d) is replaced: %s", place.number, old.pid, why)
+        new = await self._started(place)
+        if isinstance(new, Failure):
+            log.error("worker %d cannot be replaced: %s", place.number, new.why)
+            place.answered(False)
+            await asyncio.sleep(place.restarts.after(0.0))
+        else:
+            place.child = new
+            self._retire(old)
+            place.answered(True)
+
+    async def _buried(self, place: Place, child: Child) -> None:
+        status = await child.ended()
+        place.child = None
+        self.deaths += 1
+        log.warning(
+            "worker %d (pid %d) died: %s; starting another", place.number, child.pid, said(status)
+        )
+        await asyncio.sleep(place.restarts.after(child.served()))
+
+    async def _started(self, place: Place) -> Child | Failure:
+        """Start a worker for a place, and wait until it is ready or will never be."""
+        endpoints = [each for index in place.sets for each in self._sockets.sets[index]]
+        try:
+            async with self._spawning:
+                child = await Child.start(place.number, self._command, endpoints)
+        except OSError as error:
+            return Failure(f"cannot start a process: {error.strerror}", StartError.exit_code)
+        try:
+            try:
+                async with asyncio.timeout(self._health.timeout_start):
+                    await child.listen()
+            except TimeoutError:
+                why = f"it was not ready after {self._health.timeout_start:g} s"
+                child.failure = Failure(why, StartError.exit_code)
+            if child.ready_at:
+                return child
+        except asyncio.CancelledError:
+            child.kill()
+            self._retire(child)
+            raise
+        child.kill()
+        status = await child.ended()
+        return child.failure or Failure(f"it ended: {said(status)}", StartError.exit_code)
+
+    async def _watched(self, place: Place, child: Child) -> str:
+        """Why a worker is to be replaced; empty when it has ended by itself."""
+        ended = self._loop.create_task(child.process.wait())
+        asked = self._loop.create_task(place.asked.wait())
+        hearing = self._loop.create_task(child.listen())
+        try:
+            while True:
+                await asyncio.wait(
+                    [ended, asked], timeout=LOOK, return_when=asyncio.FIRST_COMPLETED
+                )
+                if ended.done():
+                    return ""
+                if asked.done():
+                    return "asked for"
+                now = self._loop.time()
+                if now - child.heard_at >= self._health.timeout:
+                    log.error(
+                        "worker %d (pid %d) has hung for %g s: killed",
+                        place.number, child.pid, self._health.timeout,
+                    )  # fmt: skip
+                    child.kill()
+                    await ended
+                elif why := self._health.worn(child, now):
+                    return why
+        finally:
+            for task in (ended, asked, hearing):
+                task.cancel()
+            await asyncio.gather(ended, asked, hearing, return_exceptions=True)
+
+    # ---- ends ----
+
+    @property
+    def _children(self) -> list[Child]:
+        return [*(place.child for place in self.places if place.child), *self._leaving]
+
+    def _give_up(self, place: Place) -> None:
+        """Let a place's worker drain, with no other after it."""
+        if place.task is not None:
+            place.task.cancel()
+        if place.child is not None:
+            self._retire(place.child)
+            place.child = None
+
+    def _retire(self, child: Child) -> None:
+        task = self._loop.create_task(self._retired(child))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retired(self, child: Child) -> None:
+        """Drain a worker; it keeps to the grace period itself, or is killed."""
+        self._leaving.add(child)
+        hearing = self._loop.create_task(child.listen())
+        child.drain()
+        try:
+            async with asyncio.timeout(self._grace + MARGIN):
+                await child.process.wait()
+        except TimeoutError:
+            log.error("worker %d (pid %d) does not end: killed", child.number, child.pid)
+            child.kill()
+        finally:
+            hearing.cancel()
+            await child.ended()
+            self._leaving.discard(child)
+
+
+def dealt(sets: int, workers: int) -> list[list[int]]:
+    """Which sets of sockets each worker serves: all of them are served."""
+    return [list(range(worker, max(sets, workers), workers)) for worker in range(workers)]

@@ -1,0 +1,52 @@
+"""What a worker gets from its supervisor, in one variable of its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netkit import addresses
+from netkit.endpoints import Endpoint
+
+VARIABLE = "NETKIT_INHERITED"
+
+IGNORED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU})
+"""Signals that mean the supervisor; a worker is started with them blocked."""
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """Descriptors that stay open across exec(2), and what they are."""
+
+    number: int
+    """Which worker it is, from 1."""
+    channel: int
+    """Descriptor of its end of the pair."""
+    sockets: tuple[tuple[str, int], ...]
+    """Addresses it serves, with the descriptors of their bound sockets."""
+
+    def environment(self) -> dict[str, str]:
+        """As the worker's `inherited` reads it."""
+        told = {"number": self.number, "channel": self.channel, "sockets": self.sockets}
+        return {VARIABLE: json.dumps(told)}
+
+    def endpoints(self) -> list[Endpoint]:
+        """The bound sockets; they are the caller's to close."""
+        return [
+            Endpoint(addresses.parse(url), socket.socket(fileno=descriptor), inherited=True)
+            for url, descriptor in self.sockets
+        ]
+
+
+def inherited(environment: Mapping[str, str] = os.environ) -> Inheritance | None:
+    """What this process got from a supervisor; None if it has none."""
+    text = environment.get(VARIABLE)
+    if text is None:
+        return None
+    told = json.loads(text)
+    sockets = tuple((str(url), int(descriptor)) for url, descriptor in told["sockets"])
+    return Inheritance(told["number"], told["channel"], sockets)

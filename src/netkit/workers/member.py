@@ -1,0 +1,102 @@
+"""A worker's side: serve on inherited sockets, say so, end when told.
+
+Its supervisor alone decides when it ends. A terminal's Ctrl-C and hang-up reach
+the whole process group, and systemd's TERM all processes of a service: here INT,
+HUP and a second TERM do nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from netkit.errors import NetkitError
+from netkit.server import Server
+from netkit.workers.channel import Channel
+from netkit.workers.inheritance import IGNORED, Inheritance
+
+STATM = Path("/proc/self/statm")
+"""Memory in pages, the second word what is resident (proc_pid_statm(5))."""
+
+BEAT = 1.0
+"""Seconds between two signs of life."""
+
+
+async def serve_as_member(
+    inheritance: Inheritance, prepare: Callable[[], Server]
+) -> signal.Signals:
+    """Serve until told to end; the signal by which the process should die then.
+
+    `prepare` makes the server on the inherited sockets. What it or the server's
+    start raises is said to the supervisor, and raised.
+    """
+    loop = asyncio.get_running_loop()
+    channel = await Channel.over(socket.socket(fileno=inheritance.channel))
+    told = asyncio.Event()
+    for number in IGNORED:
+        loop.add_signal_handler(number, nothing)
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+    try:
+        server = prepare()
+        await server.start()
+    except NetkitError as error:
+        channel.say("failed", why=str(error), status=error.exit_code)
+        await channel.flushed()
+        channel.close()
+        raise
+    channel.say("ready")
+    obeying = loop.create_task(obey(channel, server, told))
+    beating = loop.create_task(beat(channel, server))
+    try:
+        await told.wait()
+        await server.stop()
+    finally:
+        for task in (obeying, beating):
+            task.cancel()
+        await asyncio.gather(obeying, beating, return_exceptions=True)
+        channel.close()
+    return signal.SIGTERM
+
+
+def nothing() -> None:
+    """Not our signal."""
+
+
+async def obey(channel: Channel, server: Server, told: asyncio.Event) -> None:
+    """Do what the supervisor says; without one, end."""
+    while (message := await channel.hear()) is not None:
+        if message["is"] == "hurry":
+            server.hurry()
+    told.set()
+
+
+async def beat(channel: Channel, server: Server) -> None:
+    """Say once a second that the loop turns, and what it has to do."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        connections = server.connections
+        channel.say(
+            "beat",
+            open=len(connections.open),
+            accepted=connections.accepted,
+            resident=resident(),
+            lag=round(max(0.0, loop.time() - due), 6),
+        )
+        due = loop.time() + BEAT
+        await asyncio.sleep(BEAT)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now (most ever, elsewhere than on Linux)."""
+    with contextlib.suppress(OSError):
+        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
