@@ -21,6 +21,7 @@ from netkit.loops import loop_factory
 from netkit.server import Server
 from netkit.service import Service
 from netkit.serving import die_by
+from netkit.tls.unreadable import say_nothing_of_unreadable_names
 from netkit.workers.crew import Health
 from netkit.workers.inheritance import Inheritance
 from netkit.workers.member import serve_as_member
@@ -84,6 +85,7 @@ def run_member(
 ) -> None:
     """Serve as one worker until told to end, then die by that signal."""
     raise_descriptor_limit()
+    say_nothing_of_unreadable_names()
     with asyncio.Runner(loop_factory=loop_factory(loop), debug=debug or None) as runner:
         number = runner.run(serve_as_member(inheritance, lambda: prepare(inheritance)))
     at_end()

@@ -16,6 +16,7 @@ from netkit.loops import loop_factory
 from netkit.options import TLS, Binding
 from netkit.server import GRACE, Server
 from netkit.targets import as_service
+from netkit.tls.unreadable import say_nothing_of_unreadable_names
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ def run(
     0.1 s. Raises `UsageError` and `StartError`.
     """
     raise_descriptor_limit()
+    say_nothing_of_unreadable_names()
 
     async def serve_until_signalled() -> signal.Signals:
         server = prepare(target, bind=bind, tls=tls, limits=limits, grace=grace)

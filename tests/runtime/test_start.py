@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import ssl
+from pathlib import Path
 
 import pytest
 
+from netkit.certificates import development, issue
 from tests.runtime.process import LOOPS, serving
 from tests.runtime.talkers import Talker
 
@@ -25,3 +28,21 @@ async def test_closed_standard_descriptors(loop: str) -> None:
             assert await talker.read() == b"hello"
             talker.sock.close()
         assert await server.stop() == -signal.SIGTERM
+
+
+async def test_an_unreadable_host_name_is_one_line(loop: str, own_certificates: Path) -> None:
+    ours, other = development(), issue(["other.localhost"])
+    flags = ["--ssl-certfile", ours.cert, "--ssl-keyfile", ours.key]
+    flags += ["--ssl-certfile", other.cert, "--ssl-keyfile", other.key]
+    async with serving("echo", "--bind", "tls://127.0.0.1:0", *flags, loop=loop) as server:
+        talker = await Talker.connect(server.ports[0])
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=own_certificates / "ca.pem")
+        with pytest.raises(ssl.SSLWantReadError):
+            context.wrap_bio(incoming, outgoing, server_hostname="aalocalhost").do_handshake()
+        await talker.write(outgoing.read().replace(b"aalocalhost", b"\xff\xfelocalhost"))
+        (line,) = await server.logged("TLS handshake failed")
+        assert "the client asked for a host name that is not ASCII" in line
+        talker.sock.close()
+        assert await server.stop() == -signal.SIGTERM
+        assert not server.complaints("Exception ignored", "Unicode")

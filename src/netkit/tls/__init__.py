@@ -1,13 +1,14 @@
 """TLS contexts for servers and clients, and words for what goes wrong.
 
-========= ==============================================================
-`policy`  what netkit asks of every context: versions, ciphers, key log
-`pair`    one certificate with its key, loaded with errors for people
-`server`  `ServerTLS`: SNI, mutual TLS, files replaced while it serves
-`client`  `client_context`: whom a client trusts, and who it says it is
-`reasons` a failed handshake, or connection, in one line
-`probe`   what certificates a live server shows
-========= ==============================================================
+============ ===========================================================
+`policy`     what netkit asks of every context: versions, ciphers, key log
+`pair`       one certificate with its key, loaded with errors for people
+`server`     `ServerTLS`: SNI, mutual TLS, files replaced while it serves
+`client`     `client_context`: whom a client trusts, and who it says it is
+`reasons`    a failed handshake, or connection, in one line
+`unreadable` host names that are not ASCII
+`probe`      what certificates a live server shows
+============ ===========================================================
 
 The contexts are the standard library's `ssl.SSLContext`: they work unchanged on
 asyncio and uvloop. Nothing here opens a socket.

@@ -70,6 +70,9 @@ _SERVER = {
     "ALERT_UNSUPPORTED_CERTIFICATE": Reason(
         "client-distrusts", "the client says that our certificate is not for TLS servers"
     ),
+    "CALLBACK_FAILED": Reason(
+        "unreadable-name", "the client asked for a host name that is not ASCII"
+    ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": Reason(
         "client-certificate-missing", "the client showed no certificate, and we demand one"
     ),

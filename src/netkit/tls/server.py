@@ -9,8 +9,8 @@ theirs, on both loops:
 * OpenSSL can add CAs to a context but not take any away. So a replaced `client_ca`
   makes new contexts, and the callback puts them on connections from then on.
 
-The callback stays away while it is not needed: CPython prints a traceback, which
-nothing here can catch, for each client whose SNI name is not ASCII.
+The callback stays away while it is not needed: with it CPython prints a traceback for
+each client whose SNI name is not ASCII (`unreadable` is about that).
 """
 
 from __future__ import annotations
