@@ -5,6 +5,9 @@ closed its side: every well-made handler answers what it has and returns. One on
 which bytes still arrive is served until shortly before the grace period ends;
 then it too sees the end of input. What the peer sends after that is not
 answered, but the peer sees an orderly end of stream after the last answer.
+
+A patient drain leaves the quiet ones alone until then: others accept in its
+place, so nobody waits for it to end.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Drain:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._hurry = asyncio.Event()
+        self._impatient = asyncio.Event()
         self._lingering = Lingering()
         self._told: set[int] = set()
 
@@ -48,8 +52,15 @@ class Drain:
         """End the grace period now."""
         self._hurry.set()
 
+    def lose_patience(self) -> None:
+        """Wait for the quiet connections no longer."""
+        self._impatient.set()
+
     async def run(self, grace: float, service: Service | None) -> None:
-        """Return when no connection is left, `grace` seconds from now at the latest."""
+        """Return when no connection is left, `grace` seconds from now at the latest.
+
+        It is patient until `lose_patience`, which may have been called before.
+        """
         self._connections.draining = lambda ended: self._lingering.release(ended.id)
         self._connections.turn_away()
         begin = self._loop.time()
@@ -60,6 +71,7 @@ class Drain:
             log.info("draining %d connections, for at most %g s", count, grace)
         if service is not None:
             await self._until(self._tell(service), last_call)
+        await self._until(self._bear_with_all(), last_call)
         await self._until(self._end_quiet(begin + QUIET), last_call)
         for connection in list(self._connections.open.values()):
             self._end_input(connection)
@@ -72,6 +84,15 @@ class Drain:
             await service.drain()
         except Exception as error:
             log.error("%s.drain() failed", type(service).__name__, exc_info=error)
+
+    async def _bear_with_all(self) -> None:
+        emptied = self._loop.create_task(self._connections.emptied())
+        impatient = self._loop.create_task(self._impatient.wait())
+        try:
+            await asyncio.wait([emptied, impatient], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            emptied.cancel()
+            impatient.cancel()
 
     async def _end_quiet(self, earliest: float) -> None:
         while self._connections.open:

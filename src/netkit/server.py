@@ -82,14 +82,19 @@ class Server:
         self._resume()
         self._sweep.start()
 
-    async def stop(self, grace: float | None = None) -> None:
+    async def stop(self, grace: float | None = None, *, patient: bool = False) -> None:
         """Shut down in order; safe to call twice, the second call waits for the first.
 
         1. accept no more, 2. tell the service, 3. let connections end within
         `grace` seconds (default: the server's), 4. cut the rest, 5. close the
         sockets, 6. leave the service's lifespan. It does not wait for tasks that
         the service has started by itself: those are the lifespan's to end.
+
+        A quiet connection is soon ended, but with `patient` only with the grace
+        period; a second call without it ends the patience.
         """
+        if not patient:
+            self._drain.lose_patience()
         if self._stopping is None:
             seconds = self.grace if grace is None else grace
             self._stopping = asyncio.get_running_loop().create_task(self._stop(seconds))

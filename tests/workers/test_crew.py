@@ -97,7 +97,7 @@ async def test_a_reload_loses_nobody(loop: str, app: str) -> None:
                 talker.sock.close()
                 served += 1
 
-        held, _ = await serves(port)
+        held, pid = await serves(port)
         async with asyncio.TaskGroup() as group:
             for _ in range(8):
                 group.create_task(come_and_go())
@@ -106,12 +106,36 @@ async def test_a_reload_loses_nobody(loop: str, app: str) -> None:
                 await server.logged("reloaded 2 workers", count)
             over.set()
         assert served > 50
+        assert pid in workers(server)
+        # What was open is kept, by a worker that accepts no more.
+        assert await echoes(held)
+        held.sock.close()
         now = await replaced(server, before, 2)
         assert not now & before
-        # What was open has been drained: it was quiet, so it saw the end of its input.
+        assert not server.complaints("warning", "error")
+
+
+async def test_a_retired_worker_ends_its_connections_with_the_grace_period(
+    loop: str, app: str
+) -> None:
+    words = (app, *ON_TCP, "--workers", 2, "--timeout-graceful-shutdown", 1)
+    async with serving(*words, loop=loop) as server:
+        held, _ = await serves(server.ports[0])
+        server.signal(signal.SIGHUP)
         assert await held.read() == b""
         held.sock.close()
-        assert not server.complaints("warning", "error")
+
+
+async def test_an_end_does_not_wait_for_a_retired_worker(loop: str, app: str) -> None:
+    words = (app, *ON_TCP, "--workers", 2, "--timeout-graceful-shutdown", 1000)
+    async with serving(*words, loop=loop) as server:
+        held, _ = await serves(server.ports[0])
+        server.signal(signal.SIGHUP)
+        await server.logged("reloaded 2 workers")
+        server.signal()
+        assert await held.read() == b""
+        held.sock.close()
+        assert await server.ended() == -signal.SIGTERM
 
 
 async def test_a_broken_reload_leaves_the_old_ones_serving(

@@ -2,7 +2,7 @@
 
 Worker to supervisor: ``{"is": "ready"}``, ``{"is": "beat", …}``,
 ``{"is": "failed", "why": line, "status": 3}``. Supervisor to worker:
-``{"is": "hurry"}``. The end of the channel says that the other side is gone.
+``{"is": "retire"}``, ``{"is": "hurry"}``. The end of the channel says that the other side is gone.
 """
 
 from __future__ import annotations

@@ -99,8 +99,12 @@ class Child:
         """Seconds since it was ready; 0 if it never was."""
         return asyncio.get_running_loop().time() - self.ready_at if self.ready_at else 0.0
 
+    def retire(self) -> None:
+        """Tell it that another accepts in its place: it ends when its connections have."""
+        self.channel.say("retire")
+
     def drain(self) -> None:
-        """Tell it to accept no more, and to end when its connections have."""
+        """Tell it to accept no more, and to end its connections in order."""
         self.send(signal.SIGTERM)
 
     def hurry(self) -> None:

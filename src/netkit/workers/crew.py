@@ -123,6 +123,7 @@ class Crew:
         self._grace = grace
         self._retiring: set[asyncio.Task[None]] = set()
         self._leaving: set[Child] = set()
+        self._stopping = False
         self._changing = asyncio.Lock()
         self._spawning = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -183,6 +184,9 @@ class Crew:
 
     async def stop(self) -> None:
         """Drain all workers, and wait for the end of each."""
+        self._stopping = True
+        for child in self._leaving:
+            child.drain()
         tasks = [place.task for place in self.places if place.task is not None]
         for place in self.places:
             self._give_up(place)
@@ -311,7 +315,7 @@ class Crew:
         return [*(place.child for place in self.places if place.child), *self._leaving]
 
     def _give_up(self, place: Place) -> None:
-        """Let a place's worker drain, with no other after it."""
+        """Let a place's worker go, with no other after it."""
         if place.task is not None:
             place.task.cancel()
         if place.child is not None:
@@ -324,10 +328,13 @@ class Crew:
         task.add_done_callback(self._retiring.discard)
 
     async def _retired(self, child: Child) -> None:
-        """Drain a worker; it keeps to the grace period itself, or is killed."""
+        """See a worker out; it keeps to the grace period itself, or is killed."""
         self._leaving.add(child)
         hearing = self._loop.create_task(child.listen())
-        child.drain()
+        if self._stopping:
+            child.drain()
+        else:
+            child.retire()
         try:
             async with asyncio.timeout(self._grace + MARGIN):
                 await child.process.wait()

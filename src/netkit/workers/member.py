@@ -33,15 +33,15 @@ async def serve_as_member(
 ) -> signal.Signals:
     """Serve until told to end; the signal by which the process should die then.
 
-    `prepare` makes the server on the inherited sockets. What it or the server's
-    start raises is said to the supervisor, and raised.
+    `prepare` makes the server on the inherited sockets. If it or the server's start
+    fails, the supervisor is told why; raises SystemExit then.
     """
     loop = asyncio.get_running_loop()
     channel = await Channel.over(socket.socket(fileno=inheritance.channel))
-    told = asyncio.Event()
+    told = Told()
     for number in IGNORED:
         loop.add_signal_handler(number, nothing)
-    loop.add_signal_handler(signal.SIGTERM, told.set)
+    loop.add_signal_handler(signal.SIGTERM, told.end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     try:
         server = prepare()
@@ -50,13 +50,18 @@ async def serve_as_member(
         channel.say("failed", why=str(error), status=error.exit_code)
         await channel.flushed()
         channel.close()
-        raise
+        raise SystemExit(error.exit_code) from None  # the supervisor tells people, once
     channel.say("ready")
     obeying = loop.create_task(obey(channel, server, told))
     beating = loop.create_task(beat(channel, server))
     try:
-        await told.wait()
+        await told.anything.wait()
+        retiring = loop.create_task(server.stop(patient=True))
+        ending = loop.create_task(told.to_end.wait())
+        await asyncio.wait([retiring, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
         await server.stop()
+        await retiring
     finally:
         for task in (obeying, beating):
             task.cancel()
@@ -65,16 +70,36 @@ async def serve_as_member(
     return signal.SIGTERM
 
 
+class Told:
+    """What the supervisor has asked for."""
+
+    def __init__(self) -> None:
+        self.anything = asyncio.Event()
+        self.to_end = asyncio.Event()
+
+    def retire(self) -> None:
+        """Accept no more; another worker does."""
+        self.anything.set()
+
+    def end(self) -> None:
+        """Drain."""
+        self.anything.set()
+        self.to_end.set()
+
+
 def nothing() -> None:
     """Not our signal."""
 
 
-async def obey(channel: Channel, server: Server, told: asyncio.Event) -> None:
+async def obey(channel: Channel, server: Server, told: Told) -> None:
     """Do what the supervisor says; without one, end."""
     while (message := await channel.hear()) is not None:
-        if message["is"] == "hurry":
-            server.hurry()
-    told.set()
+        match message:
+            case {"is": "retire"}:
+                told.retire()
+            case {"is": "hurry"}:
+                server.hurry()
+    told.end()
 
 
 async def beat(channel: Channel, server: Server) -> None:
