@@ -11,9 +11,13 @@ In reading order:
 `connections`      every connection from its arrival to its line in the log
 `links`            between a transport and an author's handler or protocol
 `handshakes`       TLS for a connection that has arrived
+`proxied`          peers behind a trusted proxy
 `sweep`, `drain`   what time brings: limits, and an end without losses
 `tls`              contexts, and words for what goes wrong
 `certificates`     the development CA and what it signs
+`workers`          several processes behind the same addresses
+`admin`            what an operator asks of a server that runs
+`systemd`          notification, socket activation, units
 `observability`    log lines that never block the loop
 `catalog`          names become targets
 `cli`              the command, one file per verb
@@ -30,6 +34,7 @@ from netkit.options import TLS, Binding
 from netkit.server import Server
 from netkit.service import Service
 from netkit.serving import run, serve
+from netkit.trust import Proxy
 from netkit.version import __version__
 
 __all__ = [
@@ -39,6 +44,7 @@ __all__ = [
     "Limits",
     "NetkitError",
     "NetworkError",
+    "Proxy",
     "Server",
     "Service",
     "StartError",

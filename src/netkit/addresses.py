@@ -39,7 +39,8 @@ class Address:
 
     Only what the scheme uses is set: `host` and `port` for tcp, tls and udp
     (IPv6 without brackets; port 0 lets the kernel choose), `path` for unix
-    (``@name`` is abstract), `fd` for fd.
+    (``@name`` is abstract), `fd` for fd; with another scheme `fd` is a socket
+    that is open already, spoken that way.
     """
 
     scheme: str

@@ -28,6 +28,8 @@ from netkit.limits import Limits, last_usable_descriptor
 from netkit.peernames import host_of, unix_peer, written
 from netkit.waiting import WaitingRoom
 
+CROWDED = "refused: too many from its address (--limit-per-address)"
+
 
 class Connection:
     """One connection: what is known of it, and how it begins and ends.
@@ -149,8 +151,9 @@ class Connections:
         """While the server drains: called at each connection's end."""
         self._pause, self._resume, self._ended = pause, resume, ended
         self._crowding = Crowding(limits)
-        self._roomy = min(limits.connections, limits.per_address or limits.connections)
-        """With fewer open than this, no limit can refuse a newcomer."""
+        self._uncrowded = min(limits.connections, limits.per_address or limits.connections)
+        self._roomy = self._uncrowded
+        """With fewer open than this, nothing can refuse a newcomer or has to count it."""
         self._last_descriptor = last_usable_descriptor()
         self._full = False
         self.now = asyncio.get_running_loop().time
@@ -162,6 +165,17 @@ class Connections:
         connection.began = self.now()
         if len(self.open) < self._roomy or self._has_place(connection):
             self._begin(connection)
+
+    def admits(self, host: str) -> bool:
+        """Whether an open connection, which was nobody's so far, may be one of `host`."""
+        others = len(self.open) + len(self.waiting) - 1
+        if not self._crowding.possible(others):
+            return True
+        admitted = self._crowding.admits(host, self._hosts())
+        self._mind_crowding()
+        if not admitted:
+            self.refused["per-address"] += 1
+        return admitted
 
     def succeed(self, connection: Connection, successor: Connection) -> bool:
         """Let another object stand for the same connection; False if that has ended."""
@@ -209,10 +223,12 @@ class Connections:
 
     def _has_place(self, connection: Connection) -> bool:
         others = len(self.open) + len(self.waiting)
-        crowded = self._crowding.possible(others)
-        if crowded and not self._crowding.admits(connection.host, self._hosts()):
-            self._refuse(connection)
-            return False
+        if self._crowding.possible(others):
+            admitted = self._crowding.admits(connection.host, self._hosts())
+            self._mind_crowding()
+            if not admitted:
+                self._refuse(connection)
+                return False
         if len(self.open) >= self.limits.connections:
             self.waiting.append((connection, WaitingRoom(connection.transport)))
             return False
@@ -220,7 +236,7 @@ class Connections:
 
     def _refuse(self, connection: Connection) -> None:
         self.refused["per-address"] += 1
-        connection.why = "refused: too many from its address (--limit-per-address)"
+        connection.why = CROWDED
         connection.lost()
         self._ended(connection, None)
         connection.cut()
@@ -246,3 +262,8 @@ class Connections:
 
     def _release(self, connection: Connection) -> None:
         self._crowding.release(connection.host, len(self.open) + len(self.waiting))
+        self._mind_crowding()
+
+    def _mind_crowding(self) -> None:
+        # While addresses are counted, every newcomer has to be.
+        self._roomy = self._uncrowded if self._crowding.counts is None else 0

@@ -24,8 +24,11 @@ class Crowding:
         """How many each has; None while nobody can have too many."""
 
     def possible(self, others: int) -> bool:
-        """Whether one address can have its share already, with so many connections in all."""
-        return 0 < self._most <= others
+        """Whether an address can have its share already, with so many connections in all.
+
+        While connections are counted it always can: one that is left out would be missing.
+        """
+        return self.counts is not None or 0 < self._most <= others
 
     def admits(self, host: str, others: Iterable[str]) -> bool:
         """Whether `host` may have one more; `others` are the hosts of all connections."""

@@ -27,7 +27,7 @@ class Endpoint:
     address: Address
     sock: socket.socket
     inherited: bool = False
-    """Opened by our parent (``--fd``), who may go on listening on it."""
+    """Opened by our parent (``--fd``, systemd), who may go on listening on it."""
 
     @property
     def datagrams(self) -> bool:
@@ -47,10 +47,11 @@ def bind(address: Address, *, backlog: int = BACKLOG, share_port: bool = False) 
     Streams listen already. With port 0 all the addresses of a name share the
     port that the kernel chose for the first. With `share_port` other sockets that
     ask for it too may have the same port, and the kernel spreads newcomers over
-    all (SO_REUSEPORT, socket(7)). Raises `StartError`, or `UsageError` where the
-    address itself is wrong.
+    all (SO_REUSEPORT, socket(7)). An address with a descriptor is that socket, with
+    TLS if its scheme says so and it carries TCP. Raises `StartError`, or `UsageError`
+    where the address itself is wrong.
     """
-    if address.scheme == "fd":
+    if address.fd >= 0 or address.scheme == "fd":
         return [_adopt(address, backlog)]
     if address.scheme == "unix":
         return [_bind_unix(address, backlog)]
@@ -200,7 +201,10 @@ def _adopt(address: Address, backlog: int) -> Endpoint:
         if sock.type == socket.SOCK_STREAM:
             sock.listen(backlog)
         sock.setblocking(False)
-        return Endpoint(_address_of(sock), sock, inherited=True)
+        found = _address_of(sock)
+        if address.scheme == "tls" and found.scheme == "tcp":
+            found = replace(found, scheme="tls")
+        return Endpoint(found, sock, inherited=True)
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise UsageError(f"--fd {address.fd}: {why}; give a bound, unconnected socket") from None

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from netkit.connections import Connection, Connections
+from netkit.proxied import Proxied
+from netkit.proxy_protocol import Header
 from netkit.tls import server_reason
 
 SHUTDOWN_TIMEOUT = 5.0
@@ -22,6 +24,9 @@ SHUTDOWN_TIMEOUT = 5.0
 
 class Handshake(Connection):
     """A connection until its handshake is done; then a link succeeds it."""
+
+    _header: Header | None = None
+    """What a trusted proxy said of it."""
 
     def __init__(
         self,
@@ -46,6 +51,15 @@ class Handshake(Connection):
         self._accepted = sock
         self.connections.arrive(self)
 
+    def take_over(self, introduced: Connection, sock: socket.socket, header: Header) -> None:
+        """Go on with a connection that has arrived already, once its proxy's header was read."""
+        duplicate = sock.dup()
+        self._accepted = sock
+        self._header = header
+        self.connections.succeed(introduced, self)
+        self.sock = duplicate
+        self.begin()
+
     def begin(self) -> None:
         """See `Connection`."""
         self._task = asyncio.get_running_loop().create_task(self._handshake())
@@ -54,7 +68,7 @@ class Handshake(Connection):
     async def _handshake(self) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Secured(self, self._make_link),
+                lambda: Secured(self, self._make_link, self._header),
                 self._accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=self.connections.limits.handshake,
@@ -100,15 +114,18 @@ class Handshake(Connection):
 class Secured(asyncio.Protocol):
     """Hears that the handshake is done, and hands over to the author's link."""
 
-    def __init__(self, handshake: Handshake, make_link: Callable[[], Any]) -> None:
+    def __init__(
+        self, handshake: Handshake, make_link: Callable[[], Any], header: Header | None
+    ) -> None:
         self._handshake = handshake
         self._make_link = make_link
+        self._header = header
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let a link begin, on the transport under which TLS runs."""
         secured: Any = transport
         link = self._make_link()
-        link.transport = secured
+        link.transport = secured if self._header is None else Proxied(secured, self._header)
         link.tls = negotiated(transport)
         if self._handshake.connections.succeed(self._handshake, link):
             secured.set_protocol(link)

@@ -26,7 +26,10 @@ class Limits:
     loopback: bool = field(
         default=False, metadata={"help": "count loopback addresses in --limit-per-address too"}
     )
-    handshake: float = field(default=10.0, metadata={"help": "seconds for the TLS handshake"})
+    handshake: float = field(
+        default=10.0,
+        metadata={"help": "seconds for the TLS handshake, and for a proxy's header before it"},
+    )
     idle: float = field(
         default=3600.0, metadata={"help": "seconds without a byte from the peer; 0: no limit"}
     )

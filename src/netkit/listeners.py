@@ -12,8 +12,8 @@ Two ways to do it, because the loops differ:
 - uvloop accepts in C, at two thirds of what a Python loop costs there, and
   attaches each connection in the same call. `NativeListener` lets it, on a
   duplicate of the socket: closing that server pauses, serving a new duplicate
-  resumes. Under TLS, where the handshake costs thirty times as much,
-  `AcceptLoop` serves there too.
+  resumes. Under TLS, where the handshake costs thirty times as much, and where
+  a proxy's header comes first, `AcceptLoop` serves there too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import asyncio
 import errno
 import logging
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from netkit.endpoints import BACKLOG
@@ -56,12 +58,21 @@ class Listener(Protocol):
         """Accept what has arrived already, then stop for good."""
 
 
+Take = Callable[[socket.socket], asyncio.Task[None] | None]
+"""Takes over an accepted socket; the end of its task, if there is one, has to be awaited."""
+
+
 def listener(sock: socket.socket, factory: ProtocolFactory) -> Listener:
     """Make the listener that suits the running loop; it is paused until `resume`."""
-    loop = asyncio.get_running_loop()
-    if is_uvloop(loop):
+    if is_uvloop(asyncio.get_running_loop()):
         return NativeListener(sock, factory)
-    return AcceptLoop(sock, lambda conn: loop.create_task(adopt(factory, conn)))
+    return AcceptLoop(sock, adopting(factory))
+
+
+def adopting(factory: ProtocolFactory) -> Take:
+    """Make what has the loop serve an accepted socket by a protocol."""
+    loop = asyncio.get_running_loop()
+    return lambda conn: loop.create_task(adopt(factory, conn))
 
 
 async def adopt(factory: ProtocolFactory, conn: socket.socket) -> None:
@@ -78,9 +89,7 @@ class AcceptLoop:
     If `take` returns a task, `close` waits for it.
     """
 
-    def __init__(
-        self, sock: socket.socket, take: Callable[[socket.socket], asyncio.Task[None] | None]
-    ) -> None:
+    def __init__(self, sock: socket.socket, take: Take) -> None:
         self._sock = sock
         self._take = take
         self._loop = asyncio.get_running_loop()
@@ -187,6 +196,8 @@ class NativeListener:
         create: Any = self._loop.create_server
         if self._sock.family == socket.AF_UNIX:
             create = self._loop.create_unix_server
+            if sys.version_info >= (3, 13):  # from then on it would remove the socket's file
+                create = partial(create, cleanup_socket=False)
         try:
             duplicate = self._sock.dup()
         except OSError as error:

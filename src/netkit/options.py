@@ -7,7 +7,7 @@ The same names everywhere: a field ``ssl_certfile`` is the flag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from netkit.certificates import development
 from netkit.endpoints import BACKLOG
 from netkit.errors import UsageError
 from netkit.service import Service
+from netkit.systemd import activation
 from netkit.tls import ServerTLS, TLSOptions
 
 
@@ -47,7 +48,11 @@ class Binding:
             raise UsageError(f"--backlog {self.backlog}: give at least 1")
 
     def addresses(self, service: Service, tls: bool) -> list[Address]:
-        """The addresses meant, for this service; without any, its usual ports on loopback."""
+        """The addresses meant, for this service.
+
+        Without any: the sockets that systemd passed to this process (they are taken
+        over, so ask once), and without these the service's usual ports on loopback.
+        """
         scheme = "tls" if tls else "tcp"
         host = self.host or "127.0.0.1"
         found = [
@@ -57,9 +62,11 @@ class Binding:
             found.append(addresses.parse(f"unix:{self.uds}", flag="--uds"))
         if self.fd is not None:
             found.append(Address("fd", fd=self.fd))
-        if self.host is not None or self.port is not None or not found:
+        if tls:  # what is inherited shows its kind when it is adopted
+            found = [replace(each, scheme="tls") if each.fd >= 0 else each for each in found]
+        if self.host is not None or self.port is not None:
             found += self._internet(service, scheme, host)
-        return found
+        return found or _activated(tls) or self._internet(service, scheme, host)
 
     def _internet(self, service: Service, scheme: str, host: str) -> list[Address]:
         port = self.port
@@ -72,6 +79,10 @@ class Binding:
         if service.datagram() is not None:
             wanted.append("udp")
         return [Address(each, authority.host, authority.port) for each in wanted]
+
+
+def _activated(tls: bool) -> list[Address]:
+    return [Address(each.scheme(tls), fd=each.fd) for each in activation.claim()]
 
 
 @dataclass(frozen=True)

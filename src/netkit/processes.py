@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 
 from netkit.addresses import Address
 from netkit.errors import UsageError
@@ -21,8 +21,9 @@ from netkit.loops import loop_factory
 from netkit.server import Server
 from netkit.service import Service
 from netkit.serving import die_by
+from netkit.systemd.notify import Notifier
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
-from netkit.workers.crew import Health
+from netkit.workers.crew import Crew, Health
 from netkit.workers.inheritance import Inheritance
 from netkit.workers.member import serve_as_member
 from netkit.workers.sockets import Sockets
@@ -52,21 +53,27 @@ def run_crew(
     health: Health,
     grace: float,
     announce: Callable[[Sequence[Address]], None],
+    beside: Callable[[Crew], AbstractAsyncContextManager[None]],
     at_end: Callable[[], None],
 ) -> None:
     """Supervise `count` workers until TERM or INT, then die by that signal.
 
-    `announce` is called when all are ready, `at_end` last of all. Raises
-    `StartError`, and `NotStartedError` if no worker can start.
+    Under systemd the supervisor alone speaks to it, for all. `announce` is called
+    when all are ready, `at_end` last of all; what `beside` makes is entered before
+    the first worker starts and left when all have ended. Raises `StartError`, and
+    `NotStartedError` if no worker can start.
     """
     raise_descriptor_limit()
     command = [sys.executable, "-m", "netkit", *sys.argv[1:]]
 
     async def until_signalled() -> signal.Signals:
-        with closing(Sockets(addresses, backlog)) as sockets:
-            return await supervise(
-                command, sockets, count, health, grace, lambda: announce(sockets.addresses)
-            )
+        with (
+            closing(Notifier.claim()) as notifier,
+            closing(Sockets(addresses, backlog)) as sockets,
+        ):
+            crew = Crew(command, sockets, health, grace)
+            async with beside(crew):
+                return await supervise(crew, count, notifier, lambda: announce(sockets.addresses))
 
     # asyncio's own loop: uvloop owns SIGCHLD, and what a supervisor does is nowhere fast.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -81,12 +88,21 @@ def run_member(
     *,
     loop: str,
     debug: bool,
+    beside: Callable[[], AbstractAsyncContextManager[None]],
     at_end: Callable[[], None],
 ) -> None:
-    """Serve as one worker until told to end, then die by that signal."""
+    """Serve as one worker until told to end, then die by that signal.
+
+    What `beside` makes is entered before the server is made.
+    """
     raise_descriptor_limit()
     say_nothing_of_unreadable_names()
+
+    async def until_told() -> signal.Signals:
+        async with beside():
+            return await serve_as_member(inheritance, lambda: prepare(inheritance))
+
     with asyncio.Runner(loop_factory=loop_factory(loop), debug=debug or None) as runner:
-        number = runner.run(serve_as_member(inheritance, lambda: prepare(inheritance)))
+        number = runner.run(until_told())
     at_end()
     die_by(number)

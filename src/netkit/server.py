@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from netkit.connections import Connections
+from netkit.connections import Connection, Connections
 from netkit.drain import Drain
 from netkit.endpoints import Endpoint
 from netkit.errors import CertificateError, NetkitError, StartError, UsageError
 from netkit.handshakes import Handshake
+from netkit.introductions import Introduction, introducing
 from netkit.limits import Limits
 from netkit.linking import links
-from netkit.listeners import AcceptLoop, Listener, listener
-from netkit.observability.access import access_log
+from netkit.listeners import AcceptLoop, Listener, Take, adopting, listener
+from netkit.observability.access import Ended, access_log
+from netkit.observability.figures import Tally
 from netkit.service import ProtocolFactory, Service
 from netkit.sweep import Sweep
 from netkit.tls import ServerTLS
+from netkit.trust import Proxy
 
 log = logging.getLogger("netkit.server")
 
@@ -34,6 +37,8 @@ class Server:
 
     ``async with`` starts it and, at the end, drains it for at most `grace`
     seconds. It owns the endpoints from the beginning and closes them at the end.
+    Peers that `proxy` trusts begin with a PROXY protocol header; whom that names
+    is their peer for handlers, limits and the log.
     Raises `StartError` if the service's lifespan fails, `UsageError` if the
     service does not serve what an endpoint carries.
     """
@@ -45,17 +50,23 @@ class Server:
         *,
         tls: ServerTLS | None = None,
         limits: Limits | None = None,
+        proxy: Proxy | None = None,
         grace: float = GRACE,
+        tally: Tally | None = None,
     ) -> None:
         self.service = service
         self.endpoints = list(endpoints)
         self.tls = tls
         self.limits = limits or Limits()
+        self.proxy = proxy or Proxy()
         self.grace = grace
+        self.tally = tally
         self._listeners: list[Listener] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
         self._stopping: asyncio.Task[None] | None = None
         self._entered = False
+        self.accepting = False
+        """Whether it has started, and not begun to stop."""
 
     @property
     def addresses(self) -> list[str]:
@@ -63,13 +74,18 @@ class Server:
         return [str(endpoint.address) for endpoint in self.endpoints]
 
     @property
+    def started(self) -> bool:
+        """Whether it has connections to speak of."""
+        return self.accepting or self._stopping is not None
+
+    @property
     def connections(self) -> Connections:
-        """Its connections, while it runs."""
+        """Its connections, once it has started."""
         return self._connections
 
     async def start(self) -> None:
         """Enter the service's lifespan, then accept."""
-        self._connections = Connections(self.limits, self._pause, self._resume, access_log())
+        self._connections = Connections(self.limits, self._pause, self._resume, self._at_end())
         self._drain = Drain(self._connections)
         self._sweep = Sweep(self._connections, self._renew)
         try:
@@ -81,6 +97,7 @@ class Server:
             raise
         self._resume()
         self._sweep.start()
+        self.accepting = True
 
     async def stop(self, grace: float | None = None, *, patient: bool = False) -> None:
         """Shut down in order; safe to call twice, the second call waits for the first.
@@ -93,12 +110,22 @@ class Server:
         A quiet connection is soon ended, but with `patient` only with the grace
         period; a second call without it ends the patience.
         """
+        self.accepting = False
         if not patient:
             self._drain.lose_patience()
         if self._stopping is None:
             seconds = self.grace if grace is None else grace
             self._stopping = asyncio.get_running_loop().create_task(self._stop(seconds))
         await asyncio.shield(self._stopping)
+
+    def cut(self, number: int) -> bool:
+        """Cut one connection, for the operator; False if none of that number is open."""
+        connection = self._connections.open.get(number)
+        if connection is None:
+            return False
+        connection.why = connection.why or "cut by the operator"
+        connection.cut()
+        return True
 
     def hurry(self) -> None:
         """End the grace period now."""
@@ -129,6 +156,8 @@ class Server:
     async def _serve(self, endpoint: Endpoint) -> None:
         if endpoint.datagrams:
             await self._serve_datagrams(endpoint)
+        elif self.proxy.concerns(endpoint.sock):
+            self._listeners.append(AcceptLoop(endpoint.sock, self._introductions(endpoint)))
         elif endpoint.address.scheme == "tls":
             self._listeners.append(AcceptLoop(endpoint.sock, self._handshakes(endpoint)))
         else:
@@ -155,6 +184,28 @@ class Server:
             raise UsageError(f"--bind {url}: TLS needs a certificate; add --tls")
         context, make_link = self.tls.context, self._links(endpoint)
         return lambda conn: Handshake(self._connections, url, context, make_link).take(conn)
+
+    def _introductions(self, endpoint: Endpoint) -> Take:
+        url, make_link = str(endpoint.address), self._links(endpoint)
+        context, others = None, adopting(make_link)
+        if endpoint.address.scheme == "tls":
+            others = self._handshakes(endpoint)
+            context = self.tls.context if self.tls else None
+        return introducing(
+            self.proxy, others, lambda: Introduction(self._connections, url, context, make_link)
+        )
+
+    def _at_end(self) -> Ended:
+        """What is done at each connection's end: its line in the log, and its count."""
+        log_it, count_it = access_log(), self.tally
+        if count_it is None:
+            return log_it
+
+        def ended(connection: Connection, error: BaseException | None) -> None:
+            count_it(connection, error)
+            log_it(connection, error)
+
+        return ended
 
     def _pause(self) -> None:
         log.debug("accepting pauses at %d connections", len(self._connections.open))

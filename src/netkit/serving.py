@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    closing,
+    nullcontext,
+)
 
 from netkit import catalog, endpoints
 from netkit.addresses import Address
 from netkit.endpoints import Endpoint
+from netkit.errors import CertificateError
 from netkit.limits import Limits, raise_descriptor_limit
 from netkit.loops import loop_factory
+from netkit.observability.figures import Tally
 from netkit.options import TLS, Binding
 from netkit.server import GRACE, Server
+from netkit.systemd.notify import Notifier
 from netkit.targets import as_service
+from netkit.terminal import Terminal
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
+from netkit.trust import Proxy
+
+log = logging.getLogger("netkit.server")
 
 
 @asynccontextmanager
@@ -26,6 +40,7 @@ async def serve(
     bind: str | Sequence[str] | Binding = "127.0.0.1:0",
     tls: bool | TLS = False,
     limits: Limits | None = None,
+    proxy: Proxy | None = None,
     grace: float = GRACE,
 ) -> AsyncIterator[Server]:
     """Serve a target in the running loop for the length of an ``async with`` block::
@@ -38,7 +53,7 @@ async def serve(
     `tls` True takes the development certificate. At the block's end open
     connections get `grace` seconds. Raises `UsageError` and `StartError`.
     """
-    server = prepare(target, bind=bind, tls=tls, limits=limits, grace=grace)
+    server = prepare(target, bind=bind, tls=tls, limits=limits, proxy=proxy, grace=grace)
     async with server:
         yield server
 
@@ -49,7 +64,9 @@ def prepare(
     bind: str | Sequence[str] | Binding = "127.0.0.1:0",
     tls: bool | TLS = False,
     limits: Limits | None = None,
+    proxy: Proxy | None = None,
     grace: float = GRACE,
+    tally: Tally | None = None,
 ) -> Server:
     """Bind the sockets and load the certificates, as for `serve`; nothing is accepted yet."""
     name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
@@ -59,7 +76,7 @@ def prepare(
     addresses = binding.addresses(service, security.wanted)
     secured = security.load() if any(each.scheme == "tls" for each in addresses) else None
     bound = _bind_all(addresses, binding.backlog)
-    return Server(service, bound, tls=secured, limits=limits, grace=grace)
+    return Server(service, bound, tls=secured, limits=limits, proxy=proxy, grace=grace, tally=tally)
 
 
 def _binding(bind: str | Sequence[str]) -> Binding:
@@ -83,30 +100,44 @@ def run(
     bind: str | Sequence[str] | Binding = "127.0.0.1:8000",
     tls: bool | TLS = False,
     limits: Limits | None = None,
+    proxy: Proxy | None = None,
     grace: float = GRACE,
+    tally: Tally | None = None,
     loop: str = "auto",
     debug: bool = False,
     announce: Callable[[Server], None] | None = None,
+    beside: Callable[[Server], AbstractAsyncContextManager[None]] | None = None,
     at_end: Callable[[], None] | None = None,
 ) -> None:
     """Serve a target until TERM or INT, in a loop of its own (`loop` as for ``--loop``).
 
     The first signal drains for at most `grace` seconds, a second one ends that
     at once. Then the signal is raised again with its default action, so that
-    the parent sees what ended the process: `run` does not return. `announce` is
-    called when the server accepts, `at_end` last of all. `debug` turns on asyncio's
-    debug mode, which names each callback that holds up the loop for more than
-    0.1 s. Raises `UsageError` and `StartError`.
+    the parent sees what ended the process: `run` does not return. HUP puts changed
+    certificates in force; from a terminal that is gone it means TERM. Under systemd
+    all this is told to it, and its variables are taken out of the environment.
+
+    `announce` is called when the server accepts, `at_end` last of all; what `beside`
+    makes is entered before the server starts and left when it has ended. `tally`
+    counts connections. `debug` turns on asyncio's debug mode, which names each
+    callback that holds up the loop for more than 0.1 s. Raises `UsageError` and
+    `StartError`.
     """
     raise_descriptor_limit()
     say_nothing_of_unreadable_names()
 
-    async def serve_until_signalled() -> signal.Signals:
-        server = prepare(target, bind=bind, tls=tls, limits=limits, grace=grace)
-        return await _until_signalled(server, announce)
+    async def serve_until_signalled(notifier: Notifier) -> signal.Signals:
+        server = prepare(
+            target, bind=bind, tls=tls, limits=limits, proxy=proxy, grace=grace, tally=tally
+        )
+        async with nullcontext() if beside is None else beside(server):
+            return await _until_signalled(server, notifier, announce)
 
-    with asyncio.Runner(loop_factory=loop_factory(loop), debug=debug or None) as runner:
-        number = runner.run(serve_until_signalled())
+    with (
+        closing(Notifier.claim()) as notifier,
+        asyncio.Runner(loop_factory=loop_factory(loop), debug=debug or None) as runner,
+    ):
+        number = runner.run(serve_until_signalled(notifier))
     if at_end is not None:
         at_end()
     die_by(number)
@@ -119,24 +150,49 @@ def die_by(number: signal.Signals) -> None:
 
 
 async def _until_signalled(
-    server: Server, announce: Callable[[Server], None] | None
+    server: Server, notifier: Notifier, announce: Callable[[Server], None] | None
 ) -> signal.Signals:
     loop = asyncio.get_running_loop()
     came: asyncio.Future[signal.Signals] = loop.create_future()
+    terminal = Terminal()
 
-    def on_signal(number: signal.Signals) -> None:
+    def on_end(number: signal.Signals) -> None:
         if came.done():
             server.hurry()
         else:
             came.set_result(number)
 
+    def on_hangup() -> None:
+        if terminal.is_gone():
+            on_end(signal.SIGHUP)
+            return
+        with notifier.reloading():
+            reload(server)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(number, on_end, number)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     try:
-        async with server:
+        async with notifier.reporting(lambda: _standing(server)), server:
             if announce is not None:
                 announce(server)
-            return await came
+            notifier.ready()
+            number = await came
+            notifier.stopping()
+            return number
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
+
+
+def reload(server: Server) -> None:
+    """Put in force what one process can without a restart, certificates, and log it."""
+    try:
+        changed = server.tls.reload_if_changed() if server.tls is not None else []
+        log.info("reload: %s", "; ".join(changed) or "no certificate has changed")
+    except CertificateError as error:
+        log.error("reload: %s; the certificate loaded before stays in force", error)
+
+
+def _standing(server: Server) -> str:
+    return f"open connections: {len(server.connections.open)}"

@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
     "netkit.servers": 3,
     "netkit.clients": 3,
     # 2: several processes
+    "netkit.admin": 2,
     "netkit.workers": 2,
     # 1: one service in one loop
     "netkit.certificates": 1,
@@ -34,6 +35,7 @@ FLOORS: dict[str, int] = {
     "netkit.drain": 1,
     "netkit.endpoints": 1,
     "netkit.handshakes": 1,
+    "netkit.introductions": 1,
     "netkit.lingering": 1,
     "netkit.linking": 1,
     "netkit.links": 1,
@@ -41,10 +43,13 @@ FLOORS: dict[str, int] = {
     "netkit.loops": 1,
     "netkit.observability": 1,
     "netkit.options": 1,
+    "netkit.proxied": 1,
     "netkit.server": 1,
     "netkit.service": 1,
     "netkit.sweep": 1,
+    "netkit.systemd": 1,
     "netkit.targets": 1,
+    "netkit.terminal": 1,
     "netkit.tls": 1,
     "netkit.waiting": 1,
     # 0: no loop, no socket of its own
@@ -53,6 +58,8 @@ FLOORS: dict[str, int] = {
     "netkit.kernel": 0,
     "netkit.limits": 0,
     "netkit.peernames": 0,
+    "netkit.proxy_protocol": 0,
+    "netkit.trust": 0,
     "netkit.version": 0,
 }
 FACADE = "netkit"

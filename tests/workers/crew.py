@@ -50,10 +50,14 @@ async def serves(port: int) -> tuple[Talker, int]:
     """Connect, and learn which process serves."""
     talker = await Talker.connect(port)
     said = b""
-    while not said.endswith(b"\n"):
-        data = await talker.read()
-        assert data, "the server ended the connection"
-        said += data
+    try:
+        while not said.endswith(b"\n"):
+            data = await talker.read()
+            assert data, "the server ended the connection"
+            said += data
+    except BaseException:
+        talker.sock.close()
+        raise
     return talker, int(said)
 
 

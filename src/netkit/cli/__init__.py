@@ -1,12 +1,19 @@
 """The ``netkit`` command: one file per verb; parse, call, print.
 
-========== ==============================================
+========== =====================================================
 `serve`    run a server
+`start`    what was asked for becomes a process, or several
 `connect`  talk to one
+`systemd`  units that run one as a service
 `certs`    the development CA and certificates
-`settings` dataclasses become options
+`settings` dataclasses become flags, variables and keys
+`config`   settings from a TOML file
+`dump`     settings as such a file
+`line`     a first look at the words, before they are parsed
+`standing` settings that a reload cannot change
+`watching` the admin endpoint, and who holds up the loop
 `banner`   what to type against a server
-========== ==============================================
+========== =====================================================
 """
 
 from __future__ import annotations
@@ -24,26 +31,49 @@ from netkit.version import __version__
 
 def application(argv: Sequence[str]) -> typer.Typer:
     """The command for this command line: ``serve`` also has the flags of its target."""
-    from netkit.cli import certs, serve
-    from netkit.cli.connect import connect
-
     app = typer.Typer(
-        no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )
     app.callback()(_netkit)
-    after = argv[1:] if argv and argv[0] == "serve" else ()
-    app.command("serve")(serve.command(after))
-    app.command("connect")(connect)
-    app.add_typer(certs.app, name="certs")
+    verb = argv[0] if argv else ""
+    # The verb that is run alone, or all for the list: each looks at files and variables.
+    for name in (verb,) if verb in VERBS else VERBS:
+        VERBS[name](app, argv[1:] if name == verb else ("--help",))
     return app
+
+
+def _serve(app: typer.Typer, words: Sequence[str]) -> None:
+    from netkit.cli import serve
+
+    app.command("serve")(serve.command(words))
+
+
+def _connect(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli.connect import connect
+
+    app.command("connect")(connect)
+
+
+def _systemd(app: typer.Typer, words: Sequence[str]) -> None:
+    from netkit.cli import systemd
+
+    app.command("systemd")(systemd.command(words))
+
+
+def _certs(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import certs
+
+    app.add_typer(certs.app, name="certs")
+
+
+VERBS = {"serve": _serve, "connect": _connect, "systemd": _systemd, "certs": _certs}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit with 0, 1 (network), 2 (usage) or 3 (could not start)."""
     _keep_standard_numbers()
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     try:
         # Not standalone: an error is one line here, not a box.
         status = application(words)(words, prog_name="netkit", standalone_mode=False)

@@ -1,35 +1,24 @@
-"""``netkit serve TARGET``: run a server."""
+"""``netkit serve TARGET``: the command, with the flags of its target."""
 
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from netkit import catalog
-from netkit.addresses import Address
-from netkit.cli import banner
-from netkit.cli.settings import build, parameters
-from netkit.errors import UsageError
-from netkit.limits import Limits
+from netkit.cli import config, line
+from netkit.cli.config import File
+from netkit.cli.dump import dump
+from netkit.cli.settings import Setting, build, settings
+from netkit.cli.start import PANELS, Asked, start
+from netkit.errors import NetkitError, UsageError
 from netkit.loops import loop_factory
-from netkit.observability import logs
-from netkit.options import TLS, Binding
-from netkit.processes import run_crew, run_member, worker_count
-from netkit.server import GRACE, Server
 from netkit.service import Service
-from netkit.serving import run
-from netkit.targets import as_service
-from netkit.tls import ServerTLS
-from netkit.workers.crew import Health
-from netkit.workers.inheritance import Inheritance, inherited
-
-log = logging.getLogger("netkit.server")
 
 HELP = """Run a server: a built-in one, or your own.
 
@@ -50,233 +39,193 @@ Examples:
 
   netkit serve app.py:handle --workers auto
 
+  netkit serve chat --tls --dump-config > chat.toml
+
+  netkit serve --config chat.toml
+
+A setting may come from a flag, from the environment (--limit-idle is
+NETKIT_LIMIT_IDLE) or from the file (limit-idle = 60, and target for TARGET);
+a flag goes before the environment, and that before the file.
+
 Exit status: 2 for wrong options, 3 if it cannot start; TERM and INT drain, then
 end it by that signal. With several workers HUP replaces them without losing a
 connection, TTIN and TTOU add one and take one away.
 """
 
-
-@dataclass(frozen=True)
-class Running:
-    """How the process runs."""
-
-    loop: str = field(
-        default="auto", metadata={"help": "auto, asyncio, uvloop or module:factory; auto: uvloop"}
-    )
-    workers: str = field(
-        default="1",
-        metadata={"help": "processes behind the same addresses; auto: one for each core"},
-    )
-    timeout_graceful_shutdown: float = field(
-        default=GRACE, metadata={"help": "seconds for open connections at shutdown"}
-    )
-    debug: bool = field(
-        default=False,
-        metadata={"help": "asyncio's debug mode; names callbacks that block the loop"},
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = field(
-        default="info", metadata={"help": "least level to log"}
-    )
-    log_format: Literal["text", "json"] = field(
-        default="text", metadata={"help": "lines for people, or JSON"}
-    )
-    access_log: bool = field(default=True, metadata={"help": "one line per connection at its end"})
-    app_dir: Path | None = field(
-        default=None, metadata={"help": "folder in which to look for modules  [default: this one]"}
-    )
-    factory: bool = field(
-        default=False, metadata={"help": "TARGET is a function that makes the target"}
-    )
-
-    def __post_init__(self) -> None:
-        if not self.timeout_graceful_shutdown >= 0:  # so that nan fails too
-            raise UsageError(
-                f"--timeout-graceful-shutdown {self.timeout_graceful_shutdown:g}: "
-                "give 0 or more seconds"
-            )
-
-
-PANELS: tuple[tuple[type, str, str], ...] = (
-    (Binding, "", "Where"),
-    (TLS, "", "TLS"),
-    (Limits, "limit_", "Limits"),
-    (Running, "", "Process"),
-    (Health, "worker_", "Workers"),
+TARGET = Setting("target", str, optional=True, help="name, module:attr or file.py:attr")
+GENERAL = [
+    setting
+    for cls, prefix, panel in PANELS
+    for setting in settings(cls, prefix=prefix, panel=panel)
+]
+APP_DIR, FACTORY = (
+    next(each for each in GENERAL if each.name == name) for name in ("app_dir", "factory")
 )
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line, the environment and the file say of the target."""
+
+    config: Path | None
+    target: str | None
+    app_dir: Path | None
+    factory: bool
+
+    @classmethod
+    def by(cls, said: line.Line, path: Path | None, file: File) -> Chosen:
+        """By the first of them that says anything."""
+        factory = said.yes(FACTORY.flag, FACTORY.variable)
+        return cls(
+            path,
+            said.target or file.get(TARGET),
+            said.path(APP_DIR.flag, APP_DIR.variable) or file.get(APP_DIR),
+            bool(file.get(FACTORY) if factory is None else factory),
+        )
+
+    def find(self) -> object:
+        """The target. Raises `UsageError`."""
+        if self.target is None:
+            raise UsageError(
+                "TARGET is missing: give a name, module:attr or file.py:attr, "
+                "or --config with a file that has a target (netkit serve --help)"
+            )
+        return catalog.find(self.target, app_dir=self.app_dir, factory=self.factory)
+
+    def check(self, target: str, options: Mapping[str, Any]) -> None:
+        """Raise `UsageError` if Typer has read the line in another way."""
+        read = Chosen(options["config"], target, options["app_dir"], options["factory"])
+        if read != self:
+            raise UsageError(
+                f"{target}: TARGET, --config, --app-dir and --factory decide which other flags "
+                "there are; put them first"
+            )
+
+
 def command(argv: Sequence[str]) -> Callable[..., None]:
-    """The command's function, with the flags of the service that `argv` names as well."""
-    general = [
-        parameter
-        for cls, prefix, panel in PANELS
-        for parameter in parameters(cls, prefix=prefix, panel=panel)
-    ]
-    found = _named(argv, general)
+    """The command's function for the words after ``serve``, with its target's own flags.
+
+    Raises `UsageError` for what is wrong with the target or the file. Without words,
+    as when another verb is run, or when help is wanted, the function raises it instead.
+    """
+    said = line.read(argv, GENERAL, ["--config"])
+    try:
+        return _for_target(said)
+    except UsageError as error:
+        if argv and not said.help:
+            raise
+        return _refusing(error)
+
+
+def _for_target(said: line.Line) -> Callable[..., None]:
+    path = said.path("--config", "NETKIT_CONFIG")
+    file = _file(said, path)
+    chosen = Chosen.by(said, path, file)
+    try:
+        found = chosen.find()
+    except UsageError as error:
+        by = f"{path}: target: " if chosen.target != said.target else ""
+        raise UsageError(f"{by}{error}") from error
     service = found if isinstance(found, type) and issubclass(found, Service) else None
-    own: list[inspect.Parameter] = []
-    if service is not None:
-        own = parameters(service, panel=f"{service.__name__}: {_first_line(service)}")
-        _check_names(service, own, general)
+    own = [] if service is None else _own(service)
+    everything = [TARGET, *own, *GENERAL]
+    values = file.values(everything, chosen.target or "")
 
     def serve(target: str, **options: Any) -> None:
-        _serve(target, found if service is None else build(service, options), options)
+        chosen.check(target, options)
+        with file.blamed(values, options):
+            made = found if service is None else build(service, options)
+            asked = Asked.from_options(made, target, options)
+            if not options["dump_config"]:
+                start(asked)
+                return
+            asked.addresses()
+            loop_factory(asked.running.loop)
+            _print(dump(everything, {**options, "target": target}, Path.cwd()))
 
-    first = inspect.Parameter(
-        "target",
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        annotation=Annotated[
-            str, typer.Argument(metavar="TARGET", help="name, module:attr or file.py:attr")
-        ],
-    )
-    everything = [first, *own, *general]
+    return _signed(serve, chosen.target, [*own, *GENERAL], values)
+
+
+def _refusing(error: UsageError) -> Callable[..., None]:
+    def serve(target: str, **options: Any) -> None:
+        raise error
+
+    return _signed(serve, None, GENERAL, {})
+
+
+def _file(said: line.Line, path: Path | None) -> File:
+    if path is None:
+        return File()
+    flags = said.flags.get("--config", [])
+    if len(flags) > 1:
+        raise UsageError(f"--config {path}: {len(flags)} files; give one")
+    return config.read(path, "--config" if flags else "NETKIT_CONFIG")
+
+
+def _own(service: type[Service]) -> list[Setting]:
+    """The settings of the service itself. Raises `UsageError` for a name that is taken."""
+    doc = (inspect.getdoc(service) or "settings").splitlines()[0].rstrip(".")
+    own = settings(service, panel=f"{service.__name__}: {doc}")
+    taken = {each.name for each in own} & {
+        *(each.name for each in GENERAL),
+        *("target", "config", "dump_config", "help"),
+    }
+    if taken:
+        raise UsageError(
+            f"{service.__name__}.{min(taken)}: netkit serve has a flag of that name; "
+            "give the setting another"
+        )
+    return own
+
+
+def _signed(
+    serve: Callable[..., None],
+    target: str | None,
+    listed: Sequence[Setting],
+    values: dict[str, Any],
+) -> Callable[..., None]:
+    """The same function for Typer, which reads flags, defaults and help from the signature."""
+    everything = [_target(target), *(each.parameter(values) for each in listed), *_about_files()]
     serve.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]  # read by inspect
     serve.__annotations__ = {each.name: each.annotation for each in everything}
     serve.__doc__ = HELP.format(names=", ".join(catalog.names()))
     return serve
 
 
-def _serve(target: str, found: object | None, options: dict[str, Any]) -> None:
-    running = build(Running, options)
-    if found is None:  # raises, and says why
-        found = catalog.find(target, app_dir=running.app_dir, factory=running.factory)
-    tls = build(TLS, options)
-    if tls.ssl_ca_certs is not None and not tls.wanted:
-        raise UsageError("--ssl-ca-certs: client certificates need TLS; add --tls")
-    asked = Asked(
-        as_service(found, target),
-        build(Binding, options),
-        tls,
-        build(Limits, options, prefix="limit_"),
-        running,
+def _target(default: str | None) -> inspect.Parameter:
+    return inspect.Parameter(
+        "target",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=default,
+        annotation=Annotated[
+            str | None, typer.Argument(metavar="TARGET", help=TARGET.help, show_default=False)
+        ],
     )
-    inheritance = inherited()
-    count = worker_count(running.workers, asked.service, target)
-    health = build(Health, options, prefix="worker_")
-    writer = logs.configure(
-        running.log_level,
-        running.log_format,
-        access=running.access_log,
-        worker=inheritance.number if inheritance else 0,
+
+
+def _about_files() -> Iterator[inspect.Parameter]:
+    """The flags that cannot stand in a file."""
+    panel = "Settings in a file"
+    yield Setting(
+        "config", Path, optional=True, help="TOML file with settings", panel=panel
+    ).parameter({})
+    wanted = typer.Option(
+        "--dump-config",
+        help="print all settings as such a file, and do not start",
+        rich_help_panel=panel,
     )
+    yield inspect.Parameter(
+        "dump_config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, wanted],
+    )
+
+
+def _print(text: str) -> None:
+    """To standard output in TOML's UTF-8, whatever the terminal's encoding."""
     try:
-        if inheritance is not None:
-            _as_member(asked, inheritance, writer.close)
-        elif count > 1:
-            _as_crew(asked, count, health, writer.close)
-        else:
-            _alone(asked, writer.close)
-    except BaseException:
-        writer.close()
-        raise
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for."""
-
-    service: Service
-    binding: Binding
-    tls: TLS
-    limits: Limits
-    running: Running
-
-
-def _alone(asked: Asked, at_end: Callable[[], None]) -> None:
-    def announce(server: Server) -> None:
-        _announce([each.address for each in server.endpoints], asked)
-        _warn(server.tls)
-
-    run(
-        asked.service,
-        bind=asked.binding,
-        tls=asked.tls,
-        limits=asked.limits,
-        grace=asked.running.timeout_graceful_shutdown,
-        loop=asked.running.loop,
-        debug=asked.running.debug,
-        announce=announce,
-        at_end=at_end,
-    )
-
-
-def _as_crew(asked: Asked, count: int, health: Health, at_end: Callable[[], None]) -> None:
-    addresses = asked.binding.addresses(asked.service, asked.tls.wanted)
-    loop_factory(asked.running.loop)
-    if any(each.scheme == "tls" for each in addresses):
-        _warn(asked.tls.load())  # bad files, and the development certificate: said or made once
-    run_crew(
-        addresses,
-        count,
-        backlog=asked.binding.backlog,
-        health=health,
-        grace=asked.running.timeout_graceful_shutdown,
-        announce=lambda bound: _announce(bound, asked),
-        at_end=at_end,
-    )
-
-
-def _as_member(asked: Asked, inheritance: Inheritance, at_end: Callable[[], None]) -> None:
-    def prepare(_: Inheritance) -> Server:
-        endpoints = inheritance.endpoints()
-        secure = any(each.address.scheme == "tls" for each in endpoints)
-        return Server(
-            asked.service,
-            endpoints,
-            tls=asked.tls.load() if secure else None,
-            limits=asked.limits,
-            grace=asked.running.timeout_graceful_shutdown,
-        )
-
-    run_member(
-        inheritance, prepare, loop=asked.running.loop, debug=asked.running.debug, at_end=at_end
-    )
-
-
-def _announce(addresses: Sequence[Address], asked: Asked) -> None:
-    for address in addresses:
-        log.info("listening on %s", address)
-        if asked.running.log_format != "text":
-            continue
-        for line in banner.commands(address):
-            trusted = f" {banner.openssl_trust()}" if line.startswith("openssl") else ""
-            log.info("    try: %s%s", line, trusted if not asked.tls.ssl_certfile else "")
-
-
-def _warn(tls: ServerTLS | None) -> None:
-    for line in tls.warnings if tls is not None else ():
-        log.warning("%s", line)
-
-
-def _named(argv: Sequence[str], general: Sequence[inspect.Parameter]) -> object | None:
-    """The target that a command line names, among options; None if it cannot be found."""
-    switches = {"--help"} | {
-        "--" + each.name.replace("_", "-") for each in general if each.annotation.__origin__ is bool
-    }
-    values: dict[str, str] = {}
-    words = iter(argv)
-    for word in words:
-        if not word.startswith("-"):
-            app_dir = Path(values["--app-dir"]) if "--app-dir" in values else None
-            try:
-                return catalog.find(word, app_dir=app_dir, factory="--factory" in argv)
-            except UsageError:
-                return None  # said when the command runs
-        if "=" not in word and word not in switches and not word.startswith("--no-"):
-            values[word] = next(words, "")
-    return None
-
-
-def _check_names(
-    service: type, own: Sequence[inspect.Parameter], general: Sequence[inspect.Parameter]
-) -> None:
-    taken = {each.name for each in own} & {each.name for each in general}
-    if taken:
-        raise UsageError(
-            f"{service.__name__}.{min(taken)}: netkit serve has a flag of that name; "
-            "give the setting another"
-        )
-
-
-def _first_line(service: type) -> str:
-    return (inspect.getdoc(service) or "settings").splitlines()[0].rstrip(".")
+        with open(1, "wb", closefd=False) as output:  # a descriptor, no path
+            output.write(text.encode())
+    except OSError as error:
+        raise NetkitError(f"--dump-config: standard output: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Dataclasses become command-line options: one field, one flag, one environment variable."""
+"""Dataclasses become settings: one field, one flag, one environment variable, one TOML key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -18,15 +19,82 @@ T = TypeVar("T")
 
 SIMPLE = (str, int, float, bool, Path)
 
+SECRETS = ("password", "secret", "token")
+"""How the names of settings end that are never shown; ``metadata={"secret": True}`` adds others."""
 
-def parameters(cls: type, *, prefix: str = "", panel: str = "") -> list[inspect.Parameter]:
-    """A keyword parameter with a Typer option for each field of a dataclass.
 
-    ``limit_idle`` with prefix "limit_" is ``--limit-idle`` and ``NETKIT_LIMIT_IDLE``.
-    Raises `UsageError` for a field whose type a command line cannot give.
+@dataclass(frozen=True)
+class Setting:
+    """One thing that can be set, wherever its value comes from."""
+
+    name: str
+    """Unique in a command, with its prefix: ``limit_idle``."""
+    kind: Any
+    """What one value is: str, int, float, bool, Path or a Literal of str."""
+    many: bool = False
+    """Whether it takes any number of values."""
+    optional: bool = False
+    """Whether it may be None."""
+    default: Any = None
+    """`dataclasses.MISSING` if it must be given."""
+    help: str = ""
+    panel: str = ""
+    """Under which heading it is listed."""
+    secret: bool = False
+    """Whether its value must not be shown."""
+
+    @property
+    def key(self) -> str:
+        """Its name in a file, and as a flag without the dashes."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        """``--limit-idle``."""
+        return f"--{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """``NETKIT_LIMIT_IDLE``."""
+        return f"NETKIT_{self.name.upper()}"
+
+    @property
+    def switch(self) -> bool:
+        """Whether its flag takes no value."""
+        return self.kind is bool and not self.many
+
+    def parameter(self, given: Mapping[str, Any]) -> inspect.Parameter:
+        """A keyword parameter with its Typer option; a value in `given` replaces the default."""
+        default = given.get(self.name, self.default)
+        # What is on in the file or by default needs a way to be turned off.
+        both = self.kind is bool and True in (default, self.default)
+        kind = types.GenericAlias(list, (self.kind,)) if self.many else self.kind
+        info = typer.Option(
+            f"{self.flag}/--no-{self.key}" if both else self.flag,
+            help=self.help or None,
+            envvar=self.variable,
+            show_envvar=False,
+            show_default=not self.secret and default not in (None, "", (), False),
+            rich_help_panel=self.panel or None,
+        )
+        if isinstance(default, tuple):
+            default = list(default)
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=... if default is dataclasses.MISSING else default,
+            annotation=Annotated[kind | None if self.optional else kind, info],
+        )
+
+
+def settings(cls: type, *, prefix: str = "", panel: str = "") -> list[Setting]:
+    """The settings that a dataclass's fields are.
+
+    A field ``idle`` with prefix "limit_" is ``--limit-idle``, ``NETKIT_LIMIT_IDLE`` and
+    ``limit-idle``. Raises `UsageError` for a field whose type a command line cannot give.
     """
     hints = typing.get_type_hints(cls)
-    return [_parameter(field, hints[field.name], prefix, panel, cls) for field in _fields(cls)]
+    return [_setting(field, hints[field.name], prefix, panel, cls) for field in _fields(cls)]
 
 
 def build(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
@@ -52,34 +120,24 @@ def _fields(cls: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if field.init]
 
 
-def _parameter(
+def _setting(
     field: dataclasses.Field[Any], hint: Any, prefix: str, panel: str, cls: type
-) -> inspect.Parameter:
-    name = prefix + field.name
-    flag = "--" + name.replace("_", "-")
-    kind = _kind(hint)
+) -> Setting:
+    kind, many, optional = _taken_apart(hint)
     if kind is None:
         raise UsageError(
             f"{cls.__name__}.{field.name}: a setting is a str, int, float, bool, Path or "
             f"Literal of str, not {hint}"
         )
-    default = _default(field)
-    if isinstance(default, tuple):
-        default = list(default)
-    switch = f"{flag}/--no-{flag[2:]}" if hint is bool and default else flag
-    info = typer.Option(
-        switch,
-        help=field.metadata.get("help"),
-        envvar=f"NETKIT_{name.upper()}",
-        show_envvar=False,
-        show_default=default not in (None, "", [], False),
-        rich_help_panel=panel or None,
-    )
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=... if default is dataclasses.MISSING else default,
-        annotation=Annotated[kind, info],
+    return Setting(
+        prefix + field.name,
+        kind,
+        many,
+        optional,
+        _default(field),
+        field.metadata.get("help") or "",
+        panel,
+        field.metadata.get("secret", field.name.endswith(SECRETS)),
     )
 
 
@@ -89,16 +147,19 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default
 
 
-def _kind(hint: Any) -> Any:
-    """The type that Typer is given; None if a command line cannot give it."""
+def _taken_apart(hint: Any) -> tuple[Any, bool, bool]:
+    """What one value is (None if a command line cannot give it), whether many, whether None."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if hint in SIMPLE:
-        return hint
-    if origin is Literal:
-        return hint if all(isinstance(each, str) for each in arguments) else None
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        # Typer takes no lists of choices, and a list of switches cannot be typed.
+        return arguments[0] if arguments[0] in (str, int, float, Path) else None, True, False
     if origin in (Union, types.UnionType):
         rest = [each for each in arguments if each is not type(None)]
-        return hint if len(rest) == 1 and _kind(rest[0]) is not None else None
-    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
-        return types.GenericAlias(list, arguments[:1]) if _kind(arguments[0]) is not None else None
-    return None
+        return _one(rest[0]) if len(rest) == 1 else None, False, True
+    return _one(hint), False, False
+
+
+def _one(hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        return hint if all(isinstance(each, str) for each in get_args(hint)) else None
+    return hint if hint in SIMPLE else None

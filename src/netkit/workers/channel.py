@@ -1,8 +1,9 @@
 """A socket pair between supervisor and worker: each message is one line of JSON.
 
-Worker to supervisor: ``{"is": "ready"}``, ``{"is": "beat", …}``,
-``{"is": "failed", "why": line, "status": 3}``. Supervisor to worker:
-``{"is": "retire"}``, ``{"is": "hurry"}``. The end of the channel says that the other side is gone.
+Worker to supervisor: ``ready``, ``failed`` with `why` and `status`, ``beat`` with
+`figures`, ``answer`` with `to` and `value`. Supervisor to worker: ``retire``,
+``hurry``, ``ask`` with `number` and `what`. The end of the channel says that the
+other side is gone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import json
 import socket
 from typing import Any
 
-LONGEST = 1_048_576
-"""Bytes of one message; both sides are ours, so more means that one is broken."""
+LONGEST = 64 * 2**20
+"""Bytes of one message; a connection takes about 250 in a listing of all."""
 
 
 class Channel:
@@ -28,7 +29,7 @@ class Channel:
         """Speak over one socket of a pair, which is the channel's from now on."""
         return cls(*await asyncio.open_connection(sock=sock, limit=LONGEST))
 
-    def say(self, what: str, **more: Any) -> None:
+    def say(self, what: str, /, **more: Any) -> None:
         """Send a message; if the other side is gone, nobody hears it."""
         self._writer.write(json.dumps({"is": what, **more}).encode() + b"\n")
 

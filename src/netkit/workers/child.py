@@ -7,13 +7,18 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from netkit.endpoints import Endpoint
+from netkit.observability.figures import Figures
 from netkit.workers.channel import Channel
 from netkit.workers.inheritance import IGNORED, Inheritance
+
+ANSWER = 2.0
+"""Seconds for an answer; a worker whose loop is held up gives none."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,11 @@ class Child:
     """`loop.time()` when it began to serve; 0 before."""
     heard_at: float = 0.0
     """`loop.time()` of its last sign of life."""
-    beat: dict[str, Any] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
     """What it said last of itself."""
     failure: Failure | None = None
+    _asked: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
+    _questions: Iterator[int] = field(default_factory=count)
 
     @classmethod
     async def start(
@@ -87,8 +94,30 @@ class Child:
                     return
                 case {"is": "failed", "why": str(why), "status": int(status)}:
                     self.failure = Failure(why, status)
-                case {"is": "beat", **beat}:
-                    self.beat = beat
+                case {"is": "beat", "figures": dict(told)}:
+                    self.figures = Figures.of(told).at_least(self.figures)
+                case {"is": "answer", "to": int(number), "value": value}:
+                    self._answered(number, value)
+        for number in list(self._asked):
+            self._answered(number, None)
+
+    async def ask(self, what: str, **more: Any) -> Any:
+        """Its answer; None if it gives none in time. Somebody must `listen` meanwhile."""
+        number = next(self._questions)
+        self._asked[number] = answer = asyncio.get_running_loop().create_future()
+        self.channel.say("ask", number=number, what=what, **more)
+        try:
+            async with asyncio.timeout(ANSWER):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[number]
+
+    def _answered(self, number: int, value: Any) -> None:
+        answer = self._asked.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(value)
 
     @property
     def pid(self) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netkit.errors import NetkitError, StartError, UsageError
+from netkit.observability.figures import Figures
 from netkit.workers.child import Child, Failure, said
 from netkit.workers.restarts import Restarts
 from netkit.workers.sockets import Sockets
@@ -69,10 +70,10 @@ class Health:
         """Why a worker is due for replacement; empty if it is not."""
         if self.max_age and now - child.ready_at >= self.max_age:
             return f"{self.max_age:g} s old (--worker-max-age)"
-        accepted = child.beat.get("accepted", 0)
+        accepted = child.figures.counters["accepted"]
         if self.max_connections and accepted >= self.max_connections:
             return f"{accepted} connections accepted (--worker-max-connections)"
-        resident = child.beat.get("resident", 0) // 2**20
+        resident = int(child.figures.gauges.get("resident", 0)) // 2**20
         if self.max_memory and resident >= self.max_memory:
             return f"{resident} MiB of memory (--worker-max-memory)"
         return ""
@@ -117,6 +118,8 @@ class Crew:
         self.places: list[Place] = []
         self.deaths = 0
         """Workers that ended without being told."""
+        self.settled = Figures()
+        """What those that are gone had counted."""
         self._command = command
         self._sockets = sockets
         self._health = health
@@ -127,6 +130,11 @@ class Crew:
         self._changing = asyncio.Lock()
         self._spawning = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether somebody accepts connections."""
+        return not self._stopping and any(place.child is not None for place in self.places)
 
     async def start(self, count: int) -> None:
         """Return when all are ready. Raises `NotStartedError` if the first one is not."""
@@ -179,7 +187,7 @@ class Crew:
 
     def hurry(self) -> None:
         """End all grace periods now."""
-        for child in self._children:
+        for child in self.children:
             child.hurry()
 
     async def stop(self) -> None:
@@ -247,6 +255,7 @@ class Crew:
 
     async def _buried(self, place: Place, child: Child) -> None:
         status = await child.ended()
+        self.settled.counters.update(child.figures.counters)
         place.child = None
         self.deaths += 1
         log.warning(
@@ -311,7 +320,8 @@ class Crew:
     # ---- ends ----
 
     @property
-    def _children(self) -> list[Child]:
+    def children(self) -> list[Child]:
+        """All that live: those that serve, and those that are on their way out."""
         return [*(place.child for place in self.places if place.child), *self._leaving]
 
     def _give_up(self, place: Place) -> None:
@@ -345,6 +355,7 @@ class Crew:
             hearing.cancel()
             await child.ended()
             self._leaving.discard(child)
+            self.settled.counters.update(child.figures.counters)
 
 
 def dealt(sets: int, workers: int) -> list[list[int]]:

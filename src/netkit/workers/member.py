@@ -15,8 +15,11 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from netkit.errors import NetkitError
+from netkit.observability.figures import Figures, of_connections
+from netkit.observability.listing import listing
 from netkit.server import Server
 from netkit.workers.channel import Channel
 from netkit.workers.inheritance import IGNORED, Inheritance
@@ -99,7 +102,21 @@ async def obey(channel: Channel, server: Server, told: Told) -> None:
                 told.retire()
             case {"is": "hurry"}:
                 server.hurry()
+            case {"is": "ask", "number": number, "what": what, **more}:
+                channel.say("answer", to=number, value=answer(server, what, **more))
     told.end()
+
+
+def answer(server: Server, what: str, **more: Any) -> Any:
+    """What the supervisor wants to know, as JSON takes it; None if it is not known here."""
+    match what:
+        case "figures":
+            return figures(server, open_too=True).told()
+        case "connections":
+            return listing(server.connections)
+        case "kick":
+            return server.cut(more["id"])
+    return None
 
 
 async def beat(channel: Channel, server: Server) -> None:
@@ -107,16 +124,21 @@ async def beat(channel: Channel, server: Server) -> None:
     loop = asyncio.get_running_loop()
     due = loop.time()
     while True:
-        connections = server.connections
-        channel.say(
-            "beat",
-            open=len(connections.open),
-            accepted=connections.accepted,
-            resident=resident(),
-            lag=round(max(0.0, loop.time() - due), 6),
-        )
+        now = figures(server, open_too=False)
+        now.gauges["lag"] = max(0.0, loop.time() - due)
+        channel.say("beat", figures=now.told())
         due = loop.time() + BEAT
         await asyncio.sleep(BEAT)
+
+
+def figures(server: Server, *, open_too: bool) -> Figures:
+    """All that this worker has counted, and the memory that it holds."""
+    if server.tally is None:
+        now = of_connections(server.connections)
+    else:
+        now = server.tally.figures(server.connections, open_too=open_too)
+    now.gauges["resident"] = resident()
+    return now
 
 
 def resident() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netkit import endpoints
 from netkit.addresses import INTERNET, Address
@@ -46,6 +47,9 @@ class Sockets:
             for endpoint in self.sets[0]:
                 if endpoint.address.scheme in INTERNET and not endpoint.inherited:
                     more += endpoints.bind(endpoint.address, backlog=self._backlog, share_port=True)
+                else:
+                    # A descriptor of its own, as a worker may serve several sets.
+                    more.append(replace(endpoint, sock=endpoint.sock.dup()))
             self.sets.append(more)
 
     def close(self) -> None:
@@ -55,7 +59,7 @@ class Sockets:
                 endpoint.close()
 
     def _first(self, address: Address) -> list[Endpoint]:
-        if address.scheme not in INTERNET:
+        if address.scheme not in INTERNET or address.fd >= 0:
             return endpoints.bind(address, backlog=self._backlog)
         # Without sharing first: another server of the same user may share its port too,
         # and would get a part of our connections.

@@ -1,0 +1,209 @@
+"""A connection from a trusted proxy, until it has said for whom it speaks.
+
+The header is read from the raw socket, before TLS and before the loop makes a
+transport of it: peeked at, and then taken to its last byte and no further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from netkit.connections import CROWDED, Connection, Connections
+from netkit.handshakes import Handshake
+from netkit.listeners import Take, adopt
+from netkit.peernames import host_of, unix_peer
+from netkit.proxied import Proxied
+from netkit.proxy_protocol import Header, Parser, WrongHeaderError
+from netkit.trust import Proxy
+
+
+class Introduction(Connection):
+    """A connection until its header has come; then a link or a TLS handshake succeeds it.
+
+    It counts from its acceptance, but for the limit of one address: only when
+    the real peer is known.
+    """
+
+    header: Header | None = None
+    """Set once the real peer is known and may be served."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        listener: str,
+        context: ssl.SSLContext | None,
+        make_link: Callable[[], Any],
+    ) -> None:
+        self.connections = connections
+        self.listener = listener
+        self._context = context
+        self._make_link = make_link
+
+    def take(self, sock: socket.socket) -> None:
+        """Take over an accepted socket: it counts from now on."""
+        unix = sock.family == socket.AF_UNIX
+        try:
+            self._peername = unix_peer(sock) if unix else sock.getpeername()
+        except OSError:  # reset already
+            sock.close()
+            return
+        self.sock = sock
+        self.connections.arrive(self)
+
+    @property
+    def host(self) -> str:
+        """The real peer's IP address; empty until it is known."""
+        return host_of(self._peername) if self.header is not None else ""
+
+    def begin(self) -> None:
+        """See `Connection`."""
+        self._task = asyncio.get_running_loop().create_task(self._introduce())
+        self._task.add_done_callback(self._done)
+
+    async def _introduce(self) -> None:
+        limit = self.connections.limits.handshake
+        try:
+            async with asyncio.timeout(limit):
+                header = await read_header(self.sock)
+        except WrongHeaderError as error:
+            self._turn_away(str(error))
+        except TimeoutError:
+            self._turn_away(f"no PROXY header within {limit:g} s (--limit-handshake)")
+        except OSError as error:
+            self._turn_away(f"{os.strerror(error.errno or 0)} before its PROXY header")
+        else:
+            await self._go_on(header)
+
+    def _turn_away(self, why: str) -> None:
+        self.connections.refused["proxy-header"] += 1
+        self.why = self.why or why
+
+    async def _go_on(self, header: Header) -> None:
+        if header.source is not None:
+            source = header.source
+            self._peername = source if isinstance(source, tuple) else unix_name(source)
+        if not self.connections.admits(host_of(self._peername)):
+            self.why = CROWDED
+            return
+        self.header = header
+        if self._context is None:
+            await adopt(lambda: Introduced(self, header, self._make_link), self.sock)
+            return
+        handshake = Handshake(self.connections, self.listener, self._context, self._make_link)
+        try:
+            handshake.take_over(self, self.sock, header)
+        except OSError as error:  # no descriptor is left
+            self.why = os.strerror(error.errno or 0)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if self.connections.open.get(self.id) is self:
+            self.lost()
+            self.connections.end(self, None)
+            self.sock.close()
+
+    def unsent(self) -> int:
+        """Nothing of the author's is written yet."""
+        return 0
+
+    def vanished(self) -> bool:
+        """Its task knows when it ends."""
+        return False
+
+    def end_input(self) -> None:
+        """See `Connection`."""
+        self.cut()
+
+    def cut(self) -> None:
+        """See `Connection`."""
+        self.why = self.why or "shut down before its PROXY header"
+        self._task.cancel()
+
+
+class Introduced(asyncio.Protocol):
+    """Hears that the loop's transport is there, and hands over to the author's link."""
+
+    def __init__(
+        self, introduction: Introduction, header: Header, make_link: Callable[[], Any]
+    ) -> None:
+        self._introduction = introduction
+        self._header = header
+        self._make_link = make_link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let a link begin."""
+        plain: Any = transport
+        link = self._make_link()
+        link.transport = Proxied(plain, self._header)
+        if self._introduction.connections.succeed(self._introduction, link):
+            link.sock = plain.get_extra_info("socket")
+            plain.set_protocol(link)
+            link.begin()
+        else:
+            plain.abort()
+
+
+def introducing(proxy: Proxy, others: Take, introduction: Callable[[], Introduction]) -> Take:
+    """Make what has trusted proxies introduce their connections; `others` takes those of others."""
+
+    def take(conn: socket.socket) -> asyncio.Task[None] | None:
+        try:
+            trusted = proxy.trusts(conn)
+        except OSError:  # reset already: nobody knows by whom
+            conn.close()
+            return None
+        if not trusted:
+            return others(conn)
+        introduction().take(conn)
+        return None
+
+    return take
+
+
+async def read_header(sock: socket.socket) -> Header:
+    """Read a header from a non-blocking socket and leave there what comes after it.
+
+    Raises `WrongHeaderError`, and OSError if the connection is reset.
+    """
+    parser = Parser()
+    while parser.header is None:
+        data = await peek(sock, parser.wanted)
+        if not data:
+            raise WrongHeaderError("ended before its PROXY header was complete")
+        taken = parser.feed(data)
+        while taken:
+            taken -= len(sock.recv(taken))
+    return parser.header
+
+
+async def peek(sock: socket.socket, most: int) -> bytes:
+    """Return what has arrived, once something has, and leave it there; empty at the end."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return sock.recv(most, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            pass
+        arrived: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(sock, _tell, arrived)
+        try:
+            await arrived
+        finally:
+            loop.remove_reader(sock)
+
+
+def _tell(arrived: asyncio.Future[None]) -> None:
+    if not arrived.done():
+        arrived.set_result(None)
+
+
+def unix_name(path: str | bytes) -> str:
+    """A Unix socket's name as people write it; ``unix`` if it has none."""
+    text = os.fsdecode(path)
+    if text.startswith("\0"):
+        text = "@" + text[1:]
+    return f"unix:{text}" if text else "unix"

@@ -1,0 +1,1 @@
+"""Settings from files: reading, writing, and processes that are run by them."""
