@@ -7,7 +7,8 @@ then it too sees the end of input. What the peer sends after that is not
 answered, but the peer sees an orderly end of stream after the last answer.
 
 A patient drain leaves the quiet ones alone until then: others accept in its
-place, so nobody waits for it to end.
+place, so nobody waits for it to end. A drain that is spread out ends them one
+after the other, so that their clients do not all come back at once.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ STUBBORN = 1.0
 class Drain:
     """One server's drain; `run` it once."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, spread: float = 0.0) -> None:
         self._connections = connections
+        self._spread = spread
         self._loop = asyncio.get_running_loop()
         self._hurry = asyncio.Event()
         self._impatient = asyncio.Event()
@@ -71,8 +73,10 @@ class Drain:
             log.info("draining %d connections, for at most %g s", count, grace)
         if service is not None:
             await self._until(self._tell(service), last_call)
-        await self._until(self._bear_with_all(), last_call)
-        await self._until(self._end_quiet(begin + QUIET), last_call)
+        if not self._spread:
+            await self._until(self._bear_with_all(), last_call)
+        due = self._due(self._loop.time() + QUIET, last_call)
+        await self._until(self._end_quiet(due), last_call)
         for connection in list(self._connections.open.values()):
             self._end_input(connection)
         await self._until(self._finished(), end)
@@ -94,13 +98,22 @@ class Drain:
             emptied.cancel()
             impatient.cancel()
 
-    async def _end_quiet(self, earliest: float) -> None:
+    def _due(self, earliest: float, latest: float) -> dict[int, float]:
+        """When each connection may be ended, by its number, evenly over the spread."""
+        seconds = max(0.0, min(self._spread, latest - earliest))
+        count = len(self._connections.open)
+        return {
+            number: earliest + seconds * index / count
+            for index, number in enumerate(self._connections.open)
+        }
+
+    async def _end_quiet(self, due: dict[int, float]) -> None:
         while self._connections.open:
             now = self._loop.time()
             for connection in list(self._connections.open.values()):
                 if connection.vanished():
                     self._connections.end_vanished(connection)
-                elif now >= earliest and self._is_quiet(connection):
+                elif now >= due.get(connection.id, 0.0) and self._is_quiet(connection):
                     self._end_input(connection)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):

@@ -23,7 +23,8 @@ from netkit.service import Service
 from netkit.serving import die_by
 from netkit.systemd.notify import Notifier
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
-from netkit.workers.crew import Crew, Health
+from netkit.workers.crew import Crew
+from netkit.workers.health import Health
 from netkit.workers.inheritance import Inheritance
 from netkit.workers.member import serve_as_member
 from netkit.workers.sockets import Sockets

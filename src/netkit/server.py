@@ -36,7 +36,8 @@ class Server:
     """A service on its bound sockets.
 
     ``async with`` starts it and, at the end, drains it for at most `grace`
-    seconds. It owns the endpoints from the beginning and closes them at the end.
+    seconds, ending quiet connections evenly over `spread` seconds of it. It owns the
+    endpoints from the beginning and closes them at the end.
     Peers that `proxy` trusts begin with a PROXY protocol header; whom that names
     is their peer for handlers, limits and the log.
     Raises `StartError` if the service's lifespan fails, `UsageError` if the
@@ -52,6 +53,7 @@ class Server:
         limits: Limits | None = None,
         proxy: Proxy | None = None,
         grace: float = GRACE,
+        spread: float = 0.0,
         tally: Tally | None = None,
     ) -> None:
         self.service = service
@@ -60,6 +62,7 @@ class Server:
         self.limits = limits or Limits()
         self.proxy = proxy or Proxy()
         self.grace = grace
+        self.spread = spread
         self.tally = tally
         self._listeners: list[Listener] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
@@ -86,7 +89,7 @@ class Server:
     async def start(self) -> None:
         """Enter the service's lifespan, then accept."""
         self._connections = Connections(self.limits, self._pause, self._resume, self._at_end())
-        self._drain = Drain(self._connections)
+        self._drain = Drain(self._connections, self.spread)
         self._sweep = Sweep(self._connections, self._renew)
         try:
             await self._enter()

@@ -14,6 +14,7 @@ from contextlib import (
     closing,
     nullcontext,
 )
+from typing import TypedDict, Unpack
 
 from netkit import catalog, endpoints
 from netkit.addresses import Address
@@ -23,7 +24,7 @@ from netkit.limits import Limits, raise_descriptor_limit
 from netkit.loops import loop_factory
 from netkit.observability.figures import Tally
 from netkit.options import TLS, Binding
-from netkit.server import GRACE, Server
+from netkit.server import Server
 from netkit.systemd.notify import Notifier
 from netkit.targets import as_service
 from netkit.terminal import Terminal
@@ -33,15 +34,27 @@ from netkit.trust import Proxy
 log = logging.getLogger("netkit.server")
 
 
+class How(TypedDict, total=False):
+    """What `Server` takes as well, by keyword."""
+
+    limits: Limits | None
+    proxy: Proxy | None
+    """Whose PROXY protocol headers are believed."""
+    grace: float
+    """Seconds for open connections at the end."""
+    spread: float
+    """Seconds of them over which quiet connections are ended, one after the other."""
+    tally: Tally | None
+    """Counts connections, for the admin endpoint."""
+
+
 @asynccontextmanager
 async def serve(
     target: object,
     *,
     bind: str | Sequence[str] | Binding = "127.0.0.1:0",
     tls: bool | TLS = False,
-    limits: Limits | None = None,
-    proxy: Proxy | None = None,
-    grace: float = GRACE,
+    **how: Unpack[How],
 ) -> AsyncIterator[Server]:
     """Serve a target in the running loop for the length of an ``async with`` block::
 
@@ -50,10 +63,10 @@ async def serve(
 
     `target` is a handler, a protocol class or factory, a `Service`, or the name of
     one (``"echo"``, ``"module:attr"``). `bind` defaults to a free port on loopback.
-    `tls` True takes the development certificate. At the block's end open
-    connections get `grace` seconds. Raises `UsageError` and `StartError`.
+    `tls` True takes the development certificate; `how` is explained in `How`. Raises
+    `UsageError` and `StartError`.
     """
-    server = prepare(target, bind=bind, tls=tls, limits=limits, proxy=proxy, grace=grace)
+    server = prepare(target, bind=bind, tls=tls, **how)
     async with server:
         yield server
 
@@ -63,10 +76,7 @@ def prepare(
     *,
     bind: str | Sequence[str] | Binding = "127.0.0.1:0",
     tls: bool | TLS = False,
-    limits: Limits | None = None,
-    proxy: Proxy | None = None,
-    grace: float = GRACE,
-    tally: Tally | None = None,
+    **how: Unpack[How],
 ) -> Server:
     """Bind the sockets and load the certificates, as for `serve`; nothing is accepted yet."""
     name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
@@ -76,7 +86,7 @@ def prepare(
     addresses = binding.addresses(service, security.wanted)
     secured = security.load() if any(each.scheme == "tls" for each in addresses) else None
     bound = _bind_all(addresses, binding.backlog)
-    return Server(service, bound, tls=secured, limits=limits, proxy=proxy, grace=grace, tally=tally)
+    return Server(service, bound, tls=secured, **how)
 
 
 def _binding(bind: str | Sequence[str]) -> Binding:
@@ -99,37 +109,33 @@ def run(
     *,
     bind: str | Sequence[str] | Binding = "127.0.0.1:8000",
     tls: bool | TLS = False,
-    limits: Limits | None = None,
-    proxy: Proxy | None = None,
-    grace: float = GRACE,
-    tally: Tally | None = None,
     loop: str = "auto",
     debug: bool = False,
     announce: Callable[[Server], None] | None = None,
     beside: Callable[[Server], AbstractAsyncContextManager[None]] | None = None,
     at_end: Callable[[], None] | None = None,
+    **how: Unpack[How],
 ) -> None:
     """Serve a target until TERM or INT, in a loop of its own (`loop` as for ``--loop``).
 
-    The first signal drains for at most `grace` seconds, a second one ends that
+    `target`, `bind`, `tls` and `how` as for `serve`.
+
+    The first signal drains for at most `grace` seconds (10), a second one ends that
     at once. Then the signal is raised again with its default action, so that
     the parent sees what ended the process: `run` does not return. HUP puts changed
     certificates in force; from a terminal that is gone it means TERM. Under systemd
     all this is told to it, and its variables are taken out of the environment.
 
     `announce` is called when the server accepts, `at_end` last of all; what `beside`
-    makes is entered before the server starts and left when it has ended. `tally`
-    counts connections. `debug` turns on asyncio's debug mode, which names each
-    callback that holds up the loop for more than 0.1 s. Raises `UsageError` and
-    `StartError`.
+    makes is entered before the server starts and left when it has ended. `debug` turns
+    on asyncio's debug mode, which names each callback that holds up the loop for more
+    than 0.1 s. Raises `UsageError` and `StartError`.
     """
     raise_descriptor_limit()
     say_nothing_of_unreadable_names()
 
     async def serve_until_signalled(notifier: Notifier) -> signal.Signals:
-        server = prepare(
-            target, bind=bind, tls=tls, limits=limits, proxy=proxy, grace=grace, tally=tally
-        )
+        server = prepare(target, bind=bind, tls=tls, **how)
         async with nullcontext() if beside is None else beside(server):
             return await _until_signalled(server, notifier, announce)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import stat
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -46,8 +46,11 @@ async def curl(address: Address, path: str, *more: str) -> tuple[int, str]:
 
 async def output(*words: str, given: bytes = b"") -> str:
     """What a program writes to stdout; it must succeed."""
-    process = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    said, complaint = await process.communicate(given)
+    # Without input no pipe: on uvloop writing to one whose reader has ended raises.
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=PIPE if given else DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    said, complaint = await process.communicate(given or None)
     assert process.returncode == 0, complaint.decode() + said.decode()
     return said.decode()
 

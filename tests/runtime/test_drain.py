@@ -132,3 +132,24 @@ async def deaf_client(port: int) -> AsyncIterator[None]:
         sending.cancel()
         await asyncio.wait([sending])
         talker.sock.close()
+
+
+async def test_quiet_connections_end_one_after_the_other(loop: str) -> None:
+    words = ("echo", "--bind", "tcp://127.0.0.1:0", "--drain-spread", 1)
+    async with serving(*words, loop=loop) as server:
+        talkers = [await Talker.connect(server.ports[0]) for _ in range(20)]
+        for talker in talkers:
+            await talker.write(b"x")
+            assert await talker.read() == b"x"
+        order = []
+
+        async def end(number: int) -> None:
+            assert await talkers[number].read() == b""
+            order.append(number)
+            talkers[number].sock.close()
+
+        server.signal()
+        await asyncio.gather(*map(end, range(20)))
+        assert await server.ended() == -signal.SIGTERM
+        # Two that are due in one look of the server may be seen the other way round.
+        assert all(abs(number - place) <= 2 for place, number in enumerate(order))

@@ -2,6 +2,7 @@
 
 ========== =====================================================
 `serve`    run a server
+`asked`    what is asked of a server, by whatever way it came
 `start`    what was asked for becomes a process, or several
 `connect`  talk to one
 `systemd`  units that run one as a service

@@ -12,10 +12,11 @@ import typer
 
 from netkit import catalog
 from netkit.cli import config, line
+from netkit.cli.asked import PANELS, Asked
 from netkit.cli.config import File
 from netkit.cli.dump import dump
 from netkit.cli.settings import Setting, build, settings
-from netkit.cli.start import PANELS, Asked, start
+from netkit.cli.start import start
 from netkit.errors import NetkitError, UsageError
 from netkit.loops import loop_factory
 from netkit.service import Service

@@ -12,6 +12,7 @@ the same sockets, so none of them is refused or reset.
 `channel`      what both say to each other, a line of JSON at a time
 `member`       the worker's side: serve, say so, end when told
 `child`        the supervisor's view of one worker
+`health`       what is held against a worker
 `restarts`     how long to wait before another try
 `crew`         which worker serves which sockets: start, replace, scale
 `reloading`    a reload at each change of a source file, for development

@@ -19,9 +19,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from netkit.errors import NetkitError, StartError, UsageError
+from netkit.errors import NetkitError, StartError
 from netkit.observability.figures import Figures
 from netkit.workers.child import Child, Failure, said
+from netkit.workers.health import Health
 from netkit.workers.restarts import Restarts
 from netkit.workers.sockets import Sockets
 
@@ -32,51 +33,6 @@ LOOK = 1.0
 
 MARGIN = 5.0
 """Seconds that a worker gets beyond its grace period to end by itself."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """What is held against a worker; each is a flag ``--worker-…`` with this default."""
-
-    timeout_start: float = field(
-        default=60.0, metadata={"help": "seconds in which a worker must be ready"}
-    )
-    timeout: float = field(
-        default=30.0,
-        metadata={"help": "seconds without a sign of life, after which it hangs and is killed"},
-    )
-    max_age: float = field(
-        default=0.0, metadata={"help": "seconds after which it is replaced; 0: never"}
-    )
-    max_connections: int = field(
-        default=0, metadata={"help": "connections after which it is replaced; 0: never"}
-    )
-    max_memory: int = field(
-        default=0, metadata={"help": "MiB of memory above which it is replaced; 0: never"}
-    )
-
-    def __post_init__(self) -> None:
-        for name, least in (("timeout_start", 0.1), ("timeout", 3.0)):
-            self._check(name, least, f"give at least {least:g}")
-        for name in ("max_age", "max_connections", "max_memory"):
-            self._check(name, 0, "give 0 (never) or more")
-
-    def _check(self, name: str, least: float, mend: str) -> None:
-        value = getattr(self, name)
-        if not value >= least:  # so that nan fails too
-            raise UsageError(f"--worker-{name.replace('_', '-')} {value:g}: {mend}")
-
-    def worn(self, child: Child, now: float) -> str:
-        """Why a worker is due for replacement; empty if it is not."""
-        if self.max_age and now - child.ready_at >= self.max_age:
-            return f"{self.max_age:g} s old (--worker-max-age)"
-        accepted = child.figures.counters["accepted"]
-        if self.max_connections and accepted >= self.max_connections:
-            return f"{accepted} connections accepted (--worker-max-connections)"
-        resident = int(child.figures.gauges.get("resident", 0)) // 2**20
-        if self.max_memory and resident >= self.max_memory:
-            return f"{resident} MiB of memory (--worker-max-memory)"
-        return ""
 
 
 @dataclass
@@ -310,7 +266,7 @@ class Crew:
                     )  # fmt: skip
                     child.kill()
                     await ended
-                elif why := self._health.worn(child, now):
+                elif why := self._health.worn(child.served(), child.figures):
                     return why
         finally:
             for task in (ended, asked, hearing):
