@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from netkit.beginnings import Beginning
 from netkit.connections import Connection, Connections
 from netkit.proxied import Proxied
 from netkit.proxy_protocol import Header
@@ -22,9 +23,10 @@ SHUTDOWN_TIMEOUT = 5.0
 """Seconds to wait for a peer's close_notify after ours (asyncio's default is 30)."""
 
 
-class Handshake(Connection):
+class Handshake(Beginning):
     """A connection until its handshake is done; then a link succeeds it."""
 
+    unfinished = "shut down during the TLS handshake"
     _header: Header | None = None
     """What a trusted proxy said of it."""
 
@@ -39,7 +41,6 @@ class Handshake(Connection):
         self.listener = listener
         self._context = context
         self._make_link = make_link
-        self._task: asyncio.Task[None] | None = None
 
     def take(self, sock: socket.socket) -> None:
         """Take over an accepted socket: it counts from now on, or is refused and closed."""
@@ -48,28 +49,24 @@ class Handshake(Connection):
         except OSError:  # reset already, or no descriptor is left
             sock.close()
             return
-        self._accepted = sock
+        self.accepted = sock
         self.connections.arrive(self)
 
     def take_over(self, introduced: Connection, sock: socket.socket, header: Header) -> None:
         """Go on with a connection that has arrived already, once its proxy's header was read."""
         duplicate = sock.dup()
-        self._accepted = sock
+        self.accepted = sock
         self._header = header
         self.connections.succeed(introduced, self)
         self.sock = duplicate
         self.begin()
 
-    def begin(self) -> None:
-        """See `Connection`."""
-        self._task = asyncio.get_running_loop().create_task(self._handshake())
-        self._task.add_done_callback(self._done)
-
-    async def _handshake(self) -> None:
+    async def go_on(self) -> None:
+        """Shake hands."""
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: Secured(self, self._make_link, self._header),
-                self._accepted,
+                self.accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=self.connections.limits.handshake,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
@@ -81,34 +78,6 @@ class Handshake(Connection):
             # asyncio's frames hold the error, and its traceback them and the TLS buffers (up to
             # 256 KiB): a cycle that would wait long for the collector, which counts no bytes.
             error.__traceback__ = None
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if self.connections.open.get(self.id) is self:
-            self._accepted.close()
-            self.lost()
-            self.connections.end(self, None)
-            self.sock.close()
-
-    def unsent(self) -> int:
-        """Nothing of the author's is written yet."""
-        return 0
-
-    def vanished(self) -> bool:
-        """Its task knows when it ends."""
-        return False
-
-    def end_input(self) -> None:
-        """See `Connection`."""
-        self.cut()
-
-    def cut(self) -> None:
-        """See `Connection`."""
-        if self._task is None:  # refused
-            self._accepted.close()
-            self.sock.close()
-            return
-        self.why = self.why or "shut down during the TLS handshake"
-        self._task.cancel()
 
 
 class Secured(asyncio.Protocol):

@@ -13,7 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from netkit.connections import CROWDED, Connection, Connections
+from netkit.beginnings import Beginning
+from netkit.connections import CROWDED, Connections
 from netkit.handshakes import Handshake
 from netkit.listeners import Take, adopt
 from netkit.peernames import host_of, unix_peer
@@ -22,13 +23,14 @@ from netkit.proxy_protocol import Header, Parser, WrongHeaderError
 from netkit.trust import Proxy
 
 
-class Introduction(Connection):
+class Introduction(Beginning):
     """A connection until its header has come; then a link or a TLS handshake succeeds it.
 
     It counts from its acceptance, but for the limit of one address: only when
     the real peer is known.
     """
 
+    unfinished = "shut down before its PROXY header"
     header: Header | None = None
     """Set once the real peer is known and may be served."""
 
@@ -52,7 +54,7 @@ class Introduction(Connection):
         except OSError:  # reset already
             sock.close()
             return
-        self.sock = sock
+        self.accepted = self.sock = sock
         self.connections.arrive(self)
 
     @property
@@ -60,12 +62,8 @@ class Introduction(Connection):
         """The real peer's IP address; empty until it is known."""
         return host_of(self._peername) if self.header is not None else ""
 
-    def begin(self) -> None:
-        """See `Connection`."""
-        self._task = asyncio.get_running_loop().create_task(self._introduce())
-        self._task.add_done_callback(self._done)
-
-    async def _introduce(self) -> None:
+    async def go_on(self) -> None:
+        """Hear whom it speaks for."""
         limit = self.connections.limits.handshake
         try:
             async with asyncio.timeout(limit):
@@ -77,13 +75,13 @@ class Introduction(Connection):
         except OSError as error:
             self._turn_away(f"{os.strerror(error.errno or 0)} before its PROXY header")
         else:
-            await self._go_on(header)
+            await self._serve(header)
 
     def _turn_away(self, why: str) -> None:
         self.connections.refused["proxy-header"] += 1
         self.why = self.why or why
 
-    async def _go_on(self, header: Header) -> None:
+    async def _serve(self, header: Header) -> None:
         if header.source is not None:
             source = header.source
             self._peername = source if isinstance(source, tuple) else unix_name(source)
@@ -99,29 +97,6 @@ class Introduction(Connection):
             handshake.take_over(self, self.sock, header)
         except OSError as error:  # no descriptor is left
             self.why = os.strerror(error.errno or 0)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if self.connections.open.get(self.id) is self:
-            self.lost()
-            self.connections.end(self, None)
-            self.sock.close()
-
-    def unsent(self) -> int:
-        """Nothing of the author's is written yet."""
-        return 0
-
-    def vanished(self) -> bool:
-        """Its task knows when it ends."""
-        return False
-
-    def end_input(self) -> None:
-        """See `Connection`."""
-        self.cut()
-
-    def cut(self) -> None:
-        """See `Connection`."""
-        self.why = self.why or "shut down before its PROXY header"
-        self._task.cancel()
 
 
 class Introduced(asyncio.Protocol):

@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "netkit.admin": 2,
     "netkit.workers": 2,
     # 1: one service in one loop
+    "netkit.beginnings": 1,
     "netkit.certificates": 1,
     "netkit.connections": 1,
     "netkit.counting": 1,

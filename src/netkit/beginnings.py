@@ -1,0 +1,58 @@
+"""A connection before it has an author's protocol: a task of ours sees to that."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import ClassVar
+
+from netkit.connections import Connection
+
+
+class Beginning(Connection):
+    """Counts as any connection, until a link or another beginning succeeds it."""
+
+    accepted: socket.socket
+    """The accepted socket, ours until a transport has it; `sock` may be a duplicate."""
+    unfinished: ClassVar[str]
+    """Why it ends if it is cut."""
+    _task: asyncio.Task[None] | None = None
+
+    async def go_on(self) -> None:
+        """Do what is to be done first; if nothing succeeds it by then, it has ended."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """See `Connection`."""
+        self._task = asyncio.get_running_loop().create_task(self.go_on())
+        self._task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if self.connections.open.get(self.id) is self:
+            self.lost()
+            self._close()
+            self.connections.end(self, None)
+
+    def unsent(self) -> int:
+        """Nothing of the author's is written yet."""
+        return 0
+
+    def vanished(self) -> bool:
+        """Its task knows when it ends."""
+        return False
+
+    def end_input(self) -> None:
+        """See `Connection`."""
+        self.cut()
+
+    def cut(self) -> None:
+        """See `Connection`."""
+        if self._task is None:  # refused
+            self._close()
+            return
+        self.why = self.why or self.unfinished
+        self._task.cancel()
+
+    def _close(self) -> None:
+        self.accepted.close()
+        self.sock.close()
