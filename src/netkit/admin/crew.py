@@ -34,18 +34,30 @@ class Everyone:
 
     async def connections(self) -> list[dict[str, Any]]:
         """See `Source`."""
-        children = self._crew.children
-        answers = await asyncio.gather(*(child.ask("connections") for child in children))
-        return [
-            {"worker": child.number, "pid": child.pid, **each}
-            for child, answer in zip(children, answers, strict=True)
-            for each in answer or ()
-        ]
+        return await self._all("connections")
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """See `Source`. The supervisor's own are not among them."""
+        return await self._all("tasks")
+
+    async def scale(self, count: int) -> bool:
+        """See `Source`."""
+        await self._crew.scale(count)
+        return len(self._crew.places) == count
 
     async def kick(self, worker: int, number: int) -> bool:
         """See `Source`."""
         asked = [child for child in self._crew.children if child.number == worker]
         return any(await asyncio.gather(*(child.ask("kick", id=number) for child in asked)))
+
+    async def _all(self, what: str) -> list[dict[str, Any]]:
+        children = self._crew.children
+        answers = await asyncio.gather(*(child.ask(what) for child in children))
+        return [
+            {"worker": child.number, "pid": child.pid, **each}
+            for child, answer in zip(children, answers, strict=True)
+            for each in answer or ()
+        ]
 
     async def _count(self, child: Child) -> None:
         if (told := await child.ask("figures")) is not None:

@@ -7,12 +7,21 @@
 ``/connections`` every open connection, as JSON
 =============== ==============================================================
 
-On a Unix socket, whose mode lets in its owner alone, also what changes something:
-``POST /kick?worker=1&id=7``.
+On a Unix socket, whose mode lets in its owner alone, also what changes something
+or tells of the inside:
+
+=================================== =====================================
+``GET /tasks``                       every asyncio task, and where it waits
+``POST /kick?worker=1&id=7``         cut a connection
+``POST /reload``                     as HUP does
+``POST /drain``                      as TERM does
+``POST /scale?workers=4``            have so many workers
+=================================== =====================================
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +31,8 @@ from netkit import endpoints
 from netkit.addresses import Address
 from netkit.admin import metrics
 from netkit.admin.source import Source
+
+MOST_WORKERS = 1024
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -56,7 +67,11 @@ def application(source: Source, *, may_change: bool) -> web.Application:
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/connections", pages.connections)
     if may_change:
+        app.router.add_get("/tasks", pages.tasks)
         app.router.add_post("/kick", pages.kick)
+        app.router.add_post("/reload", pages.reload)
+        app.router.add_post("/drain", pages.drain)
+        app.router.add_post("/scale", pages.scale)
     return app
 
 
@@ -94,3 +109,27 @@ class Pages:
         if await self._source.kick(worker, number):
             return web.Response(text="cut\n")
         return web.Response(status=404, text=f"no connection {number} of worker {worker}\n")
+
+    async def tasks(self, _: web.Request) -> web.Response:
+        """Every task and where it waits."""
+        return web.json_response(await self._source.tasks())
+
+    async def reload(self, _: web.Request) -> web.Response:
+        """As HUP does; the log says how it went."""
+        signal.raise_signal(signal.SIGHUP)
+        return web.Response(status=202, text="reloading\n")
+
+    async def drain(self, _: web.Request) -> web.Response:
+        """As TERM does."""
+        signal.raise_signal(signal.SIGTERM)
+        return web.Response(status=202, text="draining\n")
+
+    async def scale(self, request: web.Request) -> web.Response:
+        """Have so many workers, and answer when they serve."""
+        text = request.query.get("workers", "")
+        count = int(text) if text.isascii() and text.isdigit() else 0
+        if not 1 <= count <= MOST_WORKERS:
+            return web.Response(status=400, text=f"give ?workers=NUMBER, 1 to {MOST_WORKERS}\n")
+        if await self._source.scale(count):
+            return web.Response(text=f"workers: {count}\n")
+        return web.Response(status=409, text="not scaled: one process, or a worker that fails\n")

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from netkit.observability.figures import Figures, Tally
 from netkit.observability.listing import listing
+from netkit.observability.tasks import tasks
 from netkit.server import Server
 
 
@@ -33,8 +34,14 @@ class Source(Protocol):
     async def connections(self) -> list[dict[str, Any]]:
         """Every open connection, with the number of its worker."""
 
+    async def tasks(self) -> list[dict[str, Any]]:
+        """Every asyncio task and where it waits, with the number of its worker."""
+
     async def kick(self, worker: int, number: int) -> bool:
         """Cut a connection; False if there is none of that number."""
+
+    async def scale(self, count: int) -> bool:
+        """Have so many workers; False where there are none."""
 
 
 class Alone:
@@ -60,6 +67,14 @@ class Alone:
         if not self._server.started:
             return []
         return [{"worker": 0, **each} for each in listing(self._server.connections)]
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """See `Source`."""
+        return [{"worker": 0, **each} for each in tasks()]
+
+    async def scale(self, count: int) -> bool:
+        """See `Source`."""
+        return False
 
     async def kick(self, worker: int, number: int) -> bool:
         """See `Source`."""

@@ -5,6 +5,7 @@
 `asked`    what is asked of a server, by whatever way it came
 `start`    what was asked for becomes a process, or several
 `connect`  talk to one
+`ctl`      ask and steer a server that runs
 `systemd`  units that run one as a service
 `certs`    the development CA and certificates
 `settings` dataclasses become flags, variables and keys
@@ -68,7 +69,13 @@ def _certs(app: typer.Typer, _: Sequence[str]) -> None:
     app.add_typer(certs.app, name="certs")
 
 
-VERBS = {"serve": _serve, "connect": _connect, "systemd": _systemd, "certs": _certs}
+def _ctl(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import ctl
+
+    app.add_typer(ctl.app, name="ctl")
+
+
+VERBS = {"serve": _serve, "connect": _connect, "systemd": _systemd, "ctl": _ctl, "certs": _certs}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

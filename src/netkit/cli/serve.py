@@ -49,8 +49,9 @@ NETKIT_LIMIT_IDLE) or from the file (limit-idle = 60, and target for TARGET);
 a flag goes before the environment, and that before the file.
 
 Exit status: 2 for wrong options, 3 if it cannot start; TERM and INT drain, then
-end it by that signal. With several workers HUP replaces them without losing a
-connection, TTIN and TTOU add one and take one away.
+end it by that signal. HUP takes up changed certificates; with several workers it
+replaces them, with code and settings as they are by then, and no newcomer is
+refused. TTIN and TTOU add a worker and take one away.
 """
 
 TARGET = Setting("target", str, optional=True, help="name, module:attr or file.py:attr")

@@ -20,6 +20,7 @@ from typing import Any
 from netkit.errors import NetkitError
 from netkit.observability.figures import Figures, of_connections
 from netkit.observability.listing import listing
+from netkit.observability.tasks import tasks
 from netkit.server import Server
 from netkit.workers.channel import Channel
 from netkit.workers.inheritance import IGNORED, Inheritance
@@ -114,6 +115,8 @@ def answer(server: Server, what: str, **more: Any) -> Any:
             return figures(server, open_too=True).told()
         case "connections":
             return listing(server.connections)
+        case "tasks":
+            return tasks()
         case "kick":
             return server.cut(more["id"])
     return None
