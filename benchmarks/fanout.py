@@ -92,7 +92,7 @@ async def speak(way: str, ours: list[socket.socket], turns: int, lines: int) -> 
             fanout.post(rooms.say(speaker, room, TEXT))
             if way == "write each":
                 fanout.flush()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
         for writer in writers:
             await writer.writable.wait()
     fanout.close()

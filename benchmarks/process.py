@@ -86,6 +86,6 @@ def wait_for_port(child: subprocess.Popen[bytes], log: Path) -> int:
             return int(found[1])
         if over:
             break
-        time.sleep(0.02)
+        time.sleep(0.02)  # a file has no event for what is written to it
     what = f"ended with status {child.returncode}" if over else "printed no tcp:// address"
     raise BenchmarkError(f"{child.args!r} {what}; it said:\n{log.read_text(errors='replace')}")

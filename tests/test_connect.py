@@ -58,12 +58,12 @@ def listening(
             line = stream.readline()
             assert line, heard.decode()
             heard += line
-        process.port = heard.split(b":")[-1].strip().decode()  # type: ignore[attr-defined]
+        process.port = heard.split(b":")[-1].strip().decode()  # type: ignore[attr-defined]  # kept on the process
         yield process
 
 
 def port_of(process: subprocess.Popen[bytes]) -> str:
-    return str(process.port)  # type: ignore[attr-defined]
+    return str(process.port)  # type: ignore[attr-defined]  # as set above
 
 
 @contextmanager

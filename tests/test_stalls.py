@@ -51,7 +51,7 @@ async def watched(heard: Heard, block: object) -> str:
 async def test_the_one_who_sleeps_is_named(heard: Heard) -> None:
     def handle() -> None:
         while not heard.complained.is_set():
-            time.sleep(0.01)
+            time.sleep(0.01)  # the fault that is tested
 
     line = await watched(heard, handle)
     assert line.startswith("the loop has been held up for 0.")
@@ -61,6 +61,7 @@ async def test_the_one_who_sleeps_is_named(heard: Heard) -> None:
 async def test_with_the_library_that_it_waits_in(heard: Heard) -> None:
     def handle() -> None:
         while not heard.complained.is_set():
+            # Blocks the loop: the fault that is tested.
             subprocess.run([sys.executable, "-c", "import time; time.sleep(0.2)"], check=True)
 
     line = await watched(heard, handle)
@@ -88,7 +89,7 @@ async def test_a_loop_that_turns_is_left_alone(
     monkeypatch.setattr(stalls, "_over", looks)
     stalls.start()
     while looks.count < 20:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
     stalls.stop()
     log.removeHandler(heard)
     assert heard.lines == []

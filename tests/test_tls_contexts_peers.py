@@ -85,11 +85,11 @@ async def test_replaced_certificate_on_a_live_server_drops_nobody() -> None:
     tls, made, new = local(), development(), issue(["localhost"])
     async with serving(tls) as port:
         connect = {"host": "localhost", "port": port, "ssl": client_context()}
-        reader, writer = await asyncio.open_connection(**connect)  # type: ignore[arg-type]
+        reader, writer = await asyncio.open_connection(**connect)  # type: ignore[arg-type]  # mixed types
         put(made.key, new.key.read_bytes())
         put(made.cert, new.cert.read_bytes())
         assert len(tls.reload_if_changed()) == 1
-        newcomer, newcomers = await asyncio.open_connection(**connect)  # type: ignore[arg-type]
+        newcomer, newcomers = await asyncio.open_connection(**connect)  # type: ignore[arg-type]  # mixed types
         der = newcomers.get_extra_info("ssl_object").getpeercert(binary_form=True)
         assert ssl.DER_cert_to_PEM_cert(der).split() == new.cert.read_text().split()
         for lines, line in ((reader, writer), (newcomer, newcomers)):

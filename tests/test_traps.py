@@ -29,14 +29,14 @@ async def test_the_end_waits_for_handlers() -> None:
         await reader.read()
         writer.write(b"goodbye")
         for _ in range(100):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
         returned.set()
 
     async with netkit.serve(handle) as server:
         talker = await Talker.connect(port(server))
         await talker.write(b"hello")
         while not server.connections.open:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
         stopping = asyncio.create_task(server.stop())
         assert await talker.read() == b"goodbye"
         talker.sock.close()
@@ -79,7 +79,7 @@ async def test_cancelling_a_handler_is_not_lost_in_a_timeout() -> None:
         talker = await Talker.connect(port(server))
         await talker.write(b"x")
         while not server.connections.open:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
     assert cancelled.is_set()
     talker.sock.close()
 
@@ -99,5 +99,5 @@ async def test_a_peer_that_never_answers_our_close_notify_is_left_soon(
         await talker.secure(context)
         await talker.write(b"x")
         while server.connections.open:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # the registry has no event for one end
         talker.sock.close()

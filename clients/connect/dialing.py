@@ -75,7 +75,7 @@ async def dial_until_up(
         if not told:
             waiting(f"{failure}; trying until it answers")
             told = True
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay)  # --retry: nothing tells when a server is up
     raise AssertionError("delays() never ends")
 
 
@@ -93,7 +93,7 @@ async def _attempt(route: Route) -> Channel:
         sock = await _connected(route)
         try:
             return await _channel(loop, sock, route)
-        except BaseException:
+        except BaseException:  # a cancellation too
             sock.close()
             raise
 
@@ -126,7 +126,7 @@ async def _connected(route: Route) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = error
-        except BaseException:
+        except BaseException:  # a cancellation too
             sock.close()
             raise
         else:

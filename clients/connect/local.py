@@ -64,7 +64,7 @@ class Lane:
         def make() -> None:
             try:
                 result = function(*args)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the one who awaits gets it
                 settle = partial(future.set_exception, error)
             else:
                 settle = partial(future.set_result, result)

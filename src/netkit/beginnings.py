@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from netkit.connections import Connection
+from netkit.proxied import Proxied
+from netkit.proxy_protocol import Header
 
 
 class Beginning(Connection):
@@ -56,3 +59,33 @@ class Beginning(Connection):
     def _close(self) -> None:
         self.accepted.close()
         self.sock.close()
+
+
+class Successor(asyncio.Protocol):
+    """Hears that the loop's transport is there, and hands over to the author's link.
+
+    Behind a trusted proxy, which sent `header`, authors get a transport that
+    names the real peer.
+    """
+
+    def __init__(
+        self, beginning: Beginning, make_link: Callable[[], Any], header: Header | None
+    ) -> None:
+        self._beginning = beginning
+        self._make_link = make_link
+        self._header = header
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let a link begin on the transport, or drop that if the connection has ended."""
+        inner: Any = transport
+        link = self._make_link()
+        link.transport = inner if self._header is None else Proxied(inner, self._header)
+        if not self._beginning.connections.succeed(self._beginning, link):
+            inner.abort()
+            return
+        if (secured := inner.get_extra_info("ssl_object")) is not None:
+            link.tls = f"{secured.version()} {secured.cipher()[0]}"
+        else:
+            link.sock = inner.get_extra_info("socket")
+        inner.set_protocol(link)
+        link.begin()

@@ -91,7 +91,7 @@ def _module(text: str, name: str, app_dir: Path | None) -> ModuleType:
 def _load(text: str, load: Any) -> object:
     try:
         return load()
-    except Exception as error:
+    except Exception as error:  # an author's module may raise anything
         raise UsageError(
             f"{text}: importing it fails: {type(error).__name__}: {error}{_where(error)}"
         ) from error

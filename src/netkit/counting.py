@@ -5,6 +5,7 @@ What the server sends cannot be seen from here, and stays unknown.
 """
 
 # mypy: disable-error-code="method-assign"
+# As in `links`: methods that are slots.
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Drain:
     async def _tell(self, service: Service) -> None:
         try:
             await service.drain()
-        except Exception as error:
+        except Exception as error:  # an author's code may raise anything
             log.error("%s.drain() failed", type(service).__name__, exc_info=error)
 
     async def _bear_with_all(self) -> None:

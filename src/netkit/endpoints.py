@@ -61,7 +61,7 @@ def bind(address: Address, *, backlog: int = BACKLOG, share_port: bool = False) 
             port = address.port or (endpoints[0].address.port if endpoints else 0)
             where = (host, port) if family == socket.AF_INET else (host, port, 0, scope)
             endpoints.append(_bind_internet(address, family, where, backlog, share_port))
-    except BaseException:
+    except BaseException:  # whatever it is, no socket is left open
         for endpoint in endpoints:
             endpoint.close()
         raise
@@ -146,7 +146,7 @@ def _bind_unix(address: Address, backlog: int) -> Endpoint:
         raise StartError(
             f"cannot listen on {address}: {why}; give a path in a folder that you may write to"
         ) from None
-    except BaseException:
+    except BaseException:  # as a StartError of ours: the socket is not left open
         sock.close()
         raise
     return Endpoint(address, sock)

@@ -13,9 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from netkit.beginnings import Beginning
+from netkit.beginnings import Beginning, Successor
 from netkit.connections import Connection, Connections
-from netkit.proxied import Proxied
 from netkit.proxy_protocol import Header
 from netkit.tls import server_reason
 
@@ -65,7 +64,7 @@ class Handshake(Beginning):
         """Shake hands."""
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Secured(self, self._make_link, self._header),
+                lambda: Successor(self, self._make_link, self._header),
                 self.accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=self.connections.limits.handshake,
@@ -78,32 +77,3 @@ class Handshake(Beginning):
             # asyncio's frames hold the error, and its traceback them and the TLS buffers (up to
             # 256 KiB): a cycle that would wait long for the collector, which counts no bytes.
             error.__traceback__ = None
-
-
-class Secured(asyncio.Protocol):
-    """Hears that the handshake is done, and hands over to the author's link."""
-
-    def __init__(
-        self, handshake: Handshake, make_link: Callable[[], Any], header: Header | None
-    ) -> None:
-        self._handshake = handshake
-        self._make_link = make_link
-        self._header = header
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a link begin, on the transport under which TLS runs."""
-        secured: Any = transport
-        link = self._make_link()
-        link.transport = secured if self._header is None else Proxied(secured, self._header)
-        link.tls = negotiated(transport)
-        if self._handshake.connections.succeed(self._handshake, link):
-            secured.set_protocol(link)
-            link.begin()
-        else:
-            secured.abort()
-
-
-def negotiated(transport: asyncio.BaseTransport) -> str:
-    """Version and cipher as people write them: ``TLSv1.3 TLS_AES_256_GCM_SHA384``."""
-    secured = transport.get_extra_info("ssl_object")
-    return f"{secured.version()} {secured.cipher()[0]}"

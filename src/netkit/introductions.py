@@ -13,12 +13,11 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from netkit.beginnings import Beginning
+from netkit.beginnings import Beginning, Successor
 from netkit.connections import CROWDED, Connections
 from netkit.handshakes import Handshake
 from netkit.listeners import Take, adopt
 from netkit.peernames import host_of, unix_peer
-from netkit.proxied import Proxied
 from netkit.proxy_protocol import Header, Parser, WrongHeaderError
 from netkit.trust import Proxy
 
@@ -90,36 +89,13 @@ class Introduction(Beginning):
             return
         self.header = header
         if self._context is None:
-            await adopt(lambda: Introduced(self, header, self._make_link), self.sock)
+            await adopt(lambda: Successor(self, self._make_link, header), self.sock)
             return
         handshake = Handshake(self.connections, self.listener, self._context, self._make_link)
         try:
             handshake.take_over(self, self.sock, header)
         except OSError as error:  # no descriptor is left
             self.why = os.strerror(error.errno or 0)
-
-
-class Introduced(asyncio.Protocol):
-    """Hears that the loop's transport is there, and hands over to the author's link."""
-
-    def __init__(
-        self, introduction: Introduction, header: Header, make_link: Callable[[], Any]
-    ) -> None:
-        self._introduction = introduction
-        self._header = header
-        self._make_link = make_link
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a link begin."""
-        plain: Any = transport
-        link = self._make_link()
-        link.transport = Proxied(plain, self._header)
-        if self._introduction.connections.succeed(self._introduction, link):
-            link.sock = plain.get_extra_info("socket")
-            plain.set_protocol(link)
-            link.begin()
-        else:
-            plain.abort()
 
 
 def introducing(proxy: Proxy, others: Take, introduction: Callable[[], Introduction]) -> Take:

@@ -59,7 +59,7 @@ class ProtocolLink(Connection, asyncio.Protocol):
                 self.data_received = protocol.data_received
                 self.transport.set_protocol(self)
             protocol.connection_made(self.transport)
-        except Exception as error:
+        except Exception as error:  # an author's code may raise anything
             author_failed(self, error)
 
     def eof_received(self) -> bool | None:
@@ -80,7 +80,7 @@ class ProtocolLink(Connection, asyncio.Protocol):
         self.lost()
         try:
             self.protocol.connection_lost(exc)
-        except Exception as error:
+        except Exception as error:  # an author's code may raise anything
             author_failed(self, error)
         self.connections.end(self, exc)
 
@@ -93,7 +93,7 @@ class ProtocolLink(Connection, asyncio.Protocol):
         read_no_more(self)
         try:
             stay_open = speaking.eof_received()
-        except Exception as error:
+        except Exception as error:  # an author's code may raise anything
             author_failed(self, error)
             return
         if not stay_open:
@@ -179,7 +179,7 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
             self.why = self.why or str(error) or type(error).__name__
         elif isinstance(error.__context__ or error, asyncio.LimitOverrunError):
             # StreamReader.readline makes a ValueError of it.
-            self.why = f"line longer than {self.reader._limit} bytes (--limit-line)"  # type: ignore[attr-defined]
+            self.why = f"line longer than {self.reader._limit} bytes (--limit-line)"  # type: ignore[attr-defined]  # not public
         else:
             author_failed(self, error)
 
@@ -214,7 +214,7 @@ def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link.task = asyncio.get_running_loop().create_task(handling)
         # From Python 3.13 on a writer that is freed before its transport closes warns.
         link.writer = writer
-    except Exception as error:
+    except Exception as error:  # an author's code may raise anything
         author_failed(link, error)
         return
     link.task.add_done_callback(link.handled)

@@ -95,7 +95,7 @@ class Server:
             await self._enter()
             for endpoint in self.endpoints:
                 await self._serve(endpoint)
-        except BaseException:
+        except BaseException:  # a cancellation too: what was opened is closed
             await self.stop(0)
             raise
         self._resume()
@@ -151,7 +151,7 @@ class Server:
             await self.service.__aenter__()
         except (NetkitError, asyncio.CancelledError):
             raise
-        except Exception as error:
+        except Exception as error:  # an author's code may raise anything
             name = type(self.service).__name__
             raise StartError(f"{name} could not start: {type(error).__name__}: {error}") from error
         self._entered = True
@@ -242,5 +242,5 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 try:
                     await self.service.__aexit__(None, None, None)
-                except Exception as error:
+                except Exception as error:  # as above: the rest is still closed
                     log.error("%s's end failed", type(self.service).__name__, exc_info=error)

@@ -26,7 +26,7 @@ async def listening(chat: Chat, tls: ssl.SSLContext | None = None) -> AsyncItera
             server.close()
             await chat.drain()
             while chat._connections:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop
             await server.wait_closed()
 
 
@@ -90,7 +90,7 @@ async def program(*command: str) -> AsyncIterator[Person]:
     assert process.stdin is not None
     try:
         yield Person(process.stdout, process.stdin)
-    except BaseException:
+    except BaseException:  # a failed assertion too
         process.kill()
         raise
     finally:

@@ -15,6 +15,9 @@ from netkit import TLS, Limits, Server, addresses, endpoints
 from netkit.targets import as_service
 from netkit.trust import Proxy
 
+REAL = b"('203.0.113.9', 5000) ('198.51.100.1', 443) PROXY\n"
+"""What is seen behind the header of `encoder.LINE` or `encoder.BLOCK`."""
+
 
 def seen(extra: Any) -> bytes:
     """What ``get_extra_info`` says, as one line."""
@@ -130,3 +133,9 @@ async def ended(server: Server, caplog: pytest.LogCaptureFixture) -> list[str]:
 def hear(caplog: pytest.LogCaptureFixture) -> None:
     """Have the access log written."""
     caplog.set_level(logging.INFO, "netkit")
+
+
+async def arrived(server: Server) -> None:
+    """Let the loop turn until the server has a connection."""
+    while not server.connections.open:
+        await asyncio.sleep(0)  # a turn of the loop

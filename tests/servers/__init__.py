@@ -92,4 +92,4 @@ async def asking(port: int) -> AsyncIterator[tuple[asyncio.DatagramTransport, In
         yield transport, inbox
     finally:
         transport.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # as above

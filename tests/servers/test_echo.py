@@ -91,7 +91,7 @@ async def test_a_client_that_never_reads_costs_one_write_buffer(echo: Echo) -> N
                 await asyncio.sleep(0)  # a turn for the server
             while connections[0].is_reading():  # a stream reader first fills its own buffer
                 sent += fill(client)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop
             assert connections[0].get_write_buffer_size() <= high + largest_read
 
             client.shutdown(socket.SHUT_WR)

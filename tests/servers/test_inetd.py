@@ -93,12 +93,12 @@ async def test_chargen_rests_while_its_reader_does() -> None:
             client.setblocking(False)
             high = 64 * 1024
             while not any(one.get_write_buffer_size() > high for one in service.readers):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop
             (transport,) = service.readers
             held = transport.get_write_buffer_size()
             assert held < 2 * high
             for _ in range(10):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop
             assert transport.get_write_buffer_size() == held
 
             await service.drain()
@@ -159,7 +159,7 @@ async def test_two_servers_never_answer_each_other(kind: Callable[[], Service]) 
             assert await inbox.received.get()
         assert heard.received.empty()
         chargen.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
 
 
 @given(sender=st.integers(0, 65535), own=st.integers(1, 65535))

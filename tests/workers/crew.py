@@ -21,7 +21,7 @@ async def handle(reader, writer):
     writer.write(b"%d\\n" % os.getpid())
     while line := await reader.readline():
         if line == b"block\\n":
-            time.sleep(1000)
+            time.sleep(1000)  # the fault that is tested
         writer.write(line)
         await writer.drain()
 
@@ -42,7 +42,7 @@ def workers(server: ServerProcess) -> set[int]:
 async def replaced(server: ServerProcess, old: set[int], count: int) -> set[int]:
     """Wait until there are `count` workers, none of which is in `old`."""
     while (now := workers(server)) & old or len(now) != count:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # processes come and go without an event for us
     return now
 
 
@@ -55,7 +55,7 @@ async def serves(port: int) -> tuple[Talker, int]:
             data = await talker.read()
             assert data, "the server ended the connection"
             said += data
-    except BaseException:
+    except BaseException:  # a failed assertion too
         talker.sock.close()
         raise
     return talker, int(said)

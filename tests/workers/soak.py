@@ -89,7 +89,7 @@ class Soak:
                 self.killed.add(victim)
                 os.kill(victim, signal.SIGKILL)
                 self.counts["kills"] += 1
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(PERIOD)  # the pace of the disturbances
         self.over.set()
 
 

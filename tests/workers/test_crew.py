@@ -167,7 +167,7 @@ async def test_workers_are_added_and_taken_away(loop: str, app: str) -> None:
             await server.logged(f" {count} workers")
         server.signal(signal.SIGTTOU)  # one stays
         while len(workers(server)) > 1:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # other processes have no event for us
         # The one that stays serves the sockets of all three.
         talkers = await asyncio.gather(*(serves(server.ports[0]) for _ in range(50)))
         assert {pid for _, pid in talkers} == workers(server)
@@ -205,7 +205,7 @@ async def test_workers_end_with_their_supervisor(loop: str, app: str) -> None:
         server.process.kill()
         await server.process.wait()
         while any(alive(pid) for pid in pids):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # other processes have no event for us
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)

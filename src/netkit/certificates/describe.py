@@ -123,7 +123,7 @@ def _all_names(cert: x509.Certificate) -> list[str]:
 def _key_of(cert: x509.Certificate) -> CertificatePublicKeyTypes | None:
     try:
         return cert.public_key()
-    except Exception:
+    except Exception:  # cryptography raises several kinds for keys that it does not know
         return None
 
 
@@ -192,5 +192,5 @@ def _weak_hash(cert: x509.Certificate) -> bool:
         return False  # a root's own signature proves nothing and is not checked
     try:
         return isinstance(cert.signature_hash_algorithm, hashes.MD5 | hashes.SHA1)
-    except Exception:
+    except Exception:  # cryptography raises several kinds for hashes that it does not know
         return False

@@ -47,7 +47,7 @@ def write(path: Path, content: bytes, mode: int) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no draft is left behind
             draft.unlink(missing_ok=True)
             raise
     except OSError as error:

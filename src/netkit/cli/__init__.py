@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error), error.exit_code)
     except typer.Abort:
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # the parser's own errors have no public base class
         say = getattr(error, "format_message", None)
         if say is None:
             raise

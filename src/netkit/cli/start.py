@@ -42,7 +42,7 @@ def start(asked: Asked) -> None:
             _as_crew(asked, writer.close)
         else:
             _alone(asked, writer.close)
-    except BaseException:
+    except BaseException:  # whatever ends it, what was logged is written
         writer.close()
         raise
 

@@ -212,7 +212,7 @@ def _program() -> list[str]:
 def _hidden(made: Unit) -> Iterator[str]:
     """What the service will need and not see, in a line each."""
     for path in dict.fromkeys(made.reads()):
-        if any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp")):  # noqa: S108
+        if any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp")):  # noqa: S108  # compared, not used
             yield f"{path}: a service has a /tmp of its own; move it elsewhere"
         elif closed := next((each for each in (*path.parents, path) if _is_closed(each)), None):
             yield f"{path}: the service's user may not read {closed}; chmod o+rX it, or move it"

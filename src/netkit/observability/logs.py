@@ -101,7 +101,7 @@ class LineWriter(logging.Handler):
         """Take a record; never waits."""
         try:
             line = self.format(record)
-        except Exception:
+        except Exception:  # as logging.Handler wants it: a log line ends no program
             self.handleError(record)
         else:
             self.put(line)

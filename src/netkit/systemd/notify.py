@@ -113,12 +113,12 @@ class Notifier:
         while True:
             if self._is_ready:
                 self.status(status())
-            await asyncio.sleep(STATUS_EVERY)
+            await asyncio.sleep(STATUS_EVERY)  # the pace of a report, not a wait
 
     async def _keep_alive(self) -> None:
         while True:
             self._send("WATCHDOG=1")
-            await asyncio.sleep(self.watchdog / 2)
+            await asyncio.sleep(self.watchdog / 2)  # as sd_watchdog_enabled(3) advises
 
     def _state(self, message: str) -> None:
         """Say a state, unless it is too late for any; it waits while the queue is full."""

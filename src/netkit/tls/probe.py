@@ -50,7 +50,7 @@ def _connect(host: str, port: int, context: ssl.SSLContext, timeout: float) -> s
     plain = socket.create_connection((host, port), timeout)
     try:
         return context.wrap_socket(plain, server_hostname=host)
-    except BaseException:
+    except BaseException:  # Ctrl-C too
         plain.close()
         raise
 

@@ -78,7 +78,7 @@ class Child:
                     )
                 finally:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
-            except BaseException:
+            except BaseException:  # a cancellation too
                 ours.close()
                 raise
         now = loop.time()

@@ -192,7 +192,7 @@ class Crew:
         if isinstance(child, Failure):
             log.error("worker %d could not start: %s", place.number, child.why)
             place.answered(False)
-            await asyncio.sleep(place.restarts.after(0.0))
+            await asyncio.sleep(place.restarts.after(0.0))  # back-off
         else:
             place.child = child
             place.answered(True)
@@ -203,7 +203,7 @@ class Crew:
         if isinstance(new, Failure):
             log.error("worker %d cannot be replaced: %s", place.number, new.why)
             place.answered(False)
-            await asyncio.sleep(place.restarts.after(0.0))
+            await asyncio.sleep(place.restarts.after(0.0))  # back-off
         else:
             place.child = new
             self._retire(old)
@@ -217,7 +217,7 @@ class Crew:
         log.warning(
             "worker %d (pid %d) died: %s; starting another", place.number, child.pid, said(status)
         )
-        await asyncio.sleep(place.restarts.after(child.served()))
+        await asyncio.sleep(place.restarts.after(child.served()))  # back-off
 
     async def _started(self, place: Place) -> Child | Failure:
         """Start a worker for a place, and wait until it is ready or will never be."""

@@ -131,7 +131,7 @@ async def beat(channel: Channel, server: Server) -> None:
         now.gauges["lag"] = max(0.0, loop.time() - due)
         channel.say("beat", figures=now.told())
         due = loop.time() + BEAT
-        await asyncio.sleep(BEAT)
+        await asyncio.sleep(BEAT)  # the pace of the beat
 
 
 def figures(server: Server, *, open_too: bool) -> Figures:
