@@ -8,6 +8,7 @@ everything that arrived before is still delivered.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from typing import ClassVar, cast
 
@@ -147,8 +148,14 @@ class StreamChannel(Channel, asyncio.Protocol):
 
     def end_sending(self) -> None:
         """Half-close."""
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            return
+        try:
             self._transport.write_eof()
+        except OSError as error:
+            # asyncio calls shutdown(2) at once; a peer that has reset is told of by reading.
+            if error.errno != errno.ENOTCONN:
+                raise
 
     def _send(self, data: bytes) -> None:
         self._transport.write(data)
