@@ -15,7 +15,7 @@ help:
 	@echo "make chat     install netkit here and run netkit serve chat --tls"
 	@echo "make test     lint, type check, and every test (WORKERS=$(WORKERS))"
 	@echo "make lint     ruff and mypy alone"
-	@echo "make bench    the benchmarks, beside peers (about ten minutes)"
+	@echo "make bench    the benchmarks, beside peers (about half an hour)"
 	@echo "make clean    remove the environment and what was built"
 	@echo "PYTHON=python3.13 VENV=.venv313 chooses another Python"
 
@@ -32,6 +32,11 @@ lint: $(TEST_TOOLS)
 
 bench: $(TEST_TOOLS)
 	$(BIN)/python benchmarks/echo.py
+	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.spread
+	$(BIN)/python -m benchmarks.idle
+	$(BIN)/python -m benchmarks.admin
+	$(BIN)/python -m benchmarks.attackers
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import compiled
+from benchmarks.load import BUILD, compiled
 
 # High enough to be no obstacle, so that what is measured is that they are on.
 LIMITS = ["--limit-connections", "20000"]
@@ -33,8 +33,20 @@ def pair(api: str, loop: str) -> Pair:
     return Pair(
         f"{api}, {loop}",
         [sys.executable, "-m", module, "--loop", loop],
-        [sys.executable, "-m", "netkit", "serve", *target, *listen, *LIMITS],
+        netkit(*target, *listen),
     )
+
+
+def netkit(*words: str | Path) -> list[str | Path]:
+    """``netkit serve`` with these words, its limits no obstacle."""
+    # Development certificates of a benchmark stay in its own folder.
+    certificates = f"NETKIT_CERTS={BUILD / 'certs'}"
+    return ["env", certificates, sys.executable, "-m", "netkit", "serve", *words, *LIMITS]
+
+
+def listening(scheme: str, loop: str) -> list[str | Path]:
+    """The flags for a port of `scheme` (tcp or tls) on a loop."""
+    return ["--bind", f"{scheme}://127.0.0.1:0", "--loop", loop]
 
 
 def pairs() -> list[Pair]:

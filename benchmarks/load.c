@@ -2,6 +2,8 @@
  *
  *   load --port 8007 --connections 100 --size 1024 --seconds 1 --pid SERVER
  *
+ * Of a server of several processes, give --pid for each.
+ *
  * Modes
  *   echo     open the connections, then keep `depth` messages outstanding on each
  *   connect  open a connection, send one message, read it back, close, again;
@@ -35,6 +37,8 @@ enum { OPENING_AT_ONCE = 64 };
 enum { SOURCE_ADDRESSES = 250 };
 /* Longest silence from a server before the run is called dead. */
 enum { SILENCE_MS = 10000 };
+/* A server of several processes has so many at most. */
+enum { SERVER_PROCESSES = 64 };
 
 typedef uint64_t u64;
 enum mode { ECHO, CONNECT, IDLE };
@@ -50,7 +54,8 @@ struct connection {
 /* What was asked. */
 static enum mode mode = ECHO;
 static int port, connections = 1, depth = 1;
-static pid_t server_pid;
+static clockid_t server_clocks[SERVER_PROCESSES];
+static int processes;
 static u64 size = 64, limit;
 static double warmup = 0.1, seconds = 1;
 static int spin; /* poll without sleeping: on a core of its own it halves the wake-ups */
@@ -62,7 +67,6 @@ static int epoll, opened, ready, closed;
 static u64 sent, echoed, measured;
 static u64 phase_began, cpu_began;
 static char pattern[CHUNK + PERIOD], inbox[CHUNK];
-static clockid_t server_clock;
 
 static void die(const char *what)
 {
@@ -79,7 +83,14 @@ static u64 read_clock(clockid_t clock)
 }
 
 static u64 now(void) { return read_clock(CLOCK_MONOTONIC); }
-static u64 server_cpu(void) { return server_pid ? read_clock(server_clock) : 0; }
+
+static u64 server_cpu(void)
+{
+    u64 total = 0;
+    for (int i = 0; i < processes; i++)
+        total += read_clock(server_clocks[i]);
+    return total;
+}
 
 /* ---- latency: 32 buckets per power of two, so within 3 % of the true figure ---- */
 
@@ -306,6 +317,14 @@ static enum mode mode_named(const char *name)
     return ECHO;
 }
 
+static void add_process(pid_t pid)
+{
+    if (processes == SERVER_PROCESSES)
+        die("--pid: at most 64");
+    if (clock_getcpuclockid(pid, &server_clocks[processes++]))
+        die("--pid names no process whose CPU clock can be read");
+}
+
 static void parse(int argc, char **argv)
 {
     const struct option options[] = {
@@ -321,7 +340,7 @@ static void parse(int argc, char **argv)
         case 's': size = (u64)atoll(optarg); break;
         case 'd': depth = atoi(optarg); break;
         case 'w': warmup = atof(optarg); break;
-        case 'P': server_pid = atoi(optarg); break;
+        case 'P': add_process(atoi(optarg)); break;
         case 't': seconds = atof(optarg); break;
         case 'n': limit = (u64)atoll(optarg); break;
         case 'S': spin = 1; break;
@@ -339,8 +358,6 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     parse(argc, argv);
-    if (server_pid && clock_getcpuclockid(server_pid, &server_clock))
-        die("--pid names no process whose CPU clock can be read");
     for (int i = 0; i < PERIOD; i++)
         pattern[i] = (char)(((unsigned)i * 2654435761u) >> 13);
     for (int i = PERIOD; i < (int)sizeof pattern; i++)

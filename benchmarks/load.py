@@ -73,33 +73,45 @@ def compiled(source: str) -> Path:
     return program
 
 
-def command(server: Server, work: Workload) -> list[str]:
-    """The generator's command line; on a core of its own it polls without sleeping."""
+def command(server: Server, work: Workload, *, spin: bool) -> list[str]:
+    """The generator's command line; with `spin` it polls without sleeping."""
     options = {
         "--mode": work.mode,
         "--port": server.port,
-        "--pid": server.pid,
         "--connections": work.connections,
         "--size": work.size,
         "--depth": work.depth,
     }
-    spin = [] if cores()[1] is None else ["--spin"]
+    each = [option for pid in server.pids for option in ("--pid", pid)]
     words = [str(word) for option in options.items() for word in option]
-    return [str(compiled("load.c")), *words, *spin]
+    return [str(compiled("load.c")), *words, *map(str, each), *(["--spin"] if spin else [])]
 
 
-def measure(server: Server, work: Workload, length: Length) -> Window:
-    """Load `server` once and say what came of it."""
+def measure(
+    server: Server, work: Workload, length: Length, *, alone: bool = True, spin: bool = True
+) -> Window:
+    """Load `server` once and say what came of it.
+
+    `alone`: the generator has a core of its own, where with `spin` it never sleeps;
+    otherwise it runs where there is room.
+    """
+    core = cores()[1] if alone else None
     duration = ["--warmup", str(length.warmup), "--seconds", str(length.seconds)]
     done = subprocess.run(
-        [*command(server, work), *duration, "--messages", str(length.messages)],
+        [
+            *command(server, work, spin=spin and core is not None),
+            *[*duration, "--messages", str(length.messages)],
+        ],
         capture_output=True,
         text=True,
-        preexec_fn=partial(pin, cores()[1]),
+        preexec_fn=partial(pin, core),
     )
     if done.returncode:
         raise BenchmarkError(f"{work} failed: {done.stderr.strip()}")
-    return Window(**json.loads(done.stdout))
+    window = Window(**json.loads(done.stdout))
+    if not window.messages:
+        raise BenchmarkError(f"{work}: nothing came back in a whole window; is the machine busy?")
+    return window
 
 
 @contextmanager
@@ -107,7 +119,10 @@ def holding(server: Server, connections: int) -> Iterator[None]:
     """Hold idle connections, each after one echo of 64 bytes, until the block ends."""
     work = Workload(connections, 64, mode="idle")
     child = subprocess.Popen(
-        command(server, work), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(server, work, spin=cores()[1] is not None),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     with child:
         assert child.stdout

@@ -7,7 +7,7 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "benchmarks" / "results" / "logs"
-URL = re.compile(r"tcp://127\.0\.0\.1:(\d+)\s")
+URL = re.compile(r"(?<!admin on )(?:tcp|tls)://127\.0\.0\.1:(\d+)\s")
 START_SECONDS = 30
 
 
@@ -25,15 +25,26 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its process id and the port it listens on."""
+    """A running server: its process id, the port it listens on, and what it writes."""
 
     pid: int
     port: int
+    log: Path
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that serve."""
+        return (self.pid,)
 
     def memory(self) -> int:
         """Bytes of memory that are its alone plus its share of what is shared (PSS)."""
-        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return int(rollup.split("\nPss:")[1].split()[0]) * 1024
+        return sum(memory(pid) for pid in self.pids)
+
+
+def memory(pid: int) -> int:
+    """Bytes of memory that are a process's alone plus its share of what is shared (PSS)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.split("\nPss:")[1].split()[0]) * 1024
 
 
 def cores() -> tuple[int | None, int | None]:
@@ -70,22 +81,26 @@ def running(name: str, command: Sequence[str | Path]) -> Iterator[Server]:
             preexec_fn=partial(pin, cores()[0]),
         )
         try:
-            yield Server(child.pid, wait_for_port(child, log))
+            port = said(log, URL, lambda: child.poll() is not None)
+            yield Server(child.pid, int(port), log)
         finally:
             child.kill()
             child.wait()
 
 
-def wait_for_port(child: subprocess.Popen[bytes], log: Path) -> int:
-    """The port that the server prints, or a `BenchmarkError` with what it said instead."""
+def said(log: Path, what: re.Pattern[str], over: Callable[[], bool] = lambda: False) -> str:
+    """What a server says of itself in its log, once it does; `over`: whether it has ended.
+
+    Raises `BenchmarkError`, with what it said instead.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        over = child.poll() is not None  # asked first: what it said last is read below
-        said = log.read_text(errors="replace")
-        if found := URL.search(said):
-            return int(found[1])
-        if over:
+        ended = over()  # asked first: what it said last is read below
+        if found := what.search(log.read_text(errors="replace")):
+            return found[1]
+        if ended:
             break
         time.sleep(0.02)  # a file has no event for what is written to it
-    what = f"ended with status {child.returncode}" if over else "printed no tcp:// address"
-    raise BenchmarkError(f"{child.args!r} {what}; it said:\n{log.read_text(errors='replace')}")
+    raise BenchmarkError(
+        f"{log.name}: no {what.pattern!r}; it said:\n{log.read_text(errors='replace')}"
+    )

@@ -12,6 +12,17 @@ from benchmarks.table import ratio
 CONNECT = "connect, 64 B, close"
 
 
+def standing(spread: Spread, *, at_least: float | None = None, at_most: float | None = None) -> str:
+    """`kept` or `missed` if the quartiles agree with the median; `undecided` otherwise."""
+
+    def allows(value: float) -> bool:
+        low_enough = at_most is None or value <= at_most
+        return low_enough and (at_least is None or value >= at_least)
+
+    kept = {allows(value) for value in (spread.low, spread.middle, spread.high)}
+    return "undecided" if len(kept) > 1 else "kept" if kept == {True} else "missed"
+
+
 @dataclass(frozen=True)
 class Promise:
     """A bound on the median ratio of every row that it is about."""
@@ -22,16 +33,6 @@ class Promise:
     at_least: float | None = None
     at_most: float | None = None
 
-    def standing(self, spread: Spread) -> str:
-        """`kept` or `missed` if the quartiles agree with the median; `undecided` otherwise."""
-        kept = {self.allows(value) for value in (spread.low, spread.middle, spread.high)}
-        return "undecided" if len(kept) > 1 else "kept" if kept == {True} else "missed"
-
-    def allows(self, value: float) -> bool:
-        """Whether a ratio is within the bound."""
-        low_enough = self.at_most is None or value <= self.at_most
-        return low_enough and (self.at_least is None or value >= self.at_least)
-
     def judged(self, rows: Sequence[Row]) -> str:
         """One line: in how many rows it is kept, and which rows say otherwise."""
         found: dict[str, list[str]] = {"kept": [], "undecided": [], "missed": []}
@@ -39,11 +40,12 @@ class Promise:
             if self.about(row) and (compared := row.comparison):
                 spread = self.figure(compared)
                 line = f"{row.work} {row.name} {ratio(spread)}"
-                found[self.standing(spread)].append(line)
+                stands = standing(spread, at_least=self.at_least, at_most=self.at_most)
+                found[stands].append(line)
         parts = [f"kept in {len(found['kept'])} rows"]
-        for standing in ("undecided", "missed"):
-            if found[standing]:
-                parts.append(f"{standing} in {len(found[standing])}: {', '.join(found[standing])}")
+        for stands in ("undecided", "missed"):
+            if found[stands]:
+                parts.append(f"{stands} in {len(found[stands])}: {', '.join(found[stands])}")
         return f"- {self.text}: {'; '.join(parts)}"
 
 

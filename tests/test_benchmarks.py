@@ -1,14 +1,17 @@
-"""The echo benchmark runs from end to end; how fast anything is, it is not asked here."""
+"""Each benchmark runs from end to end; how fast anything is, it is not asked here."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from math import comb
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.spread import chances
 
 from .peers import peer
 
@@ -78,6 +81,66 @@ def test_a_server_that_spoils_a_byte_is_told_on(tmp_path: Path) -> None:
         liar.kill()
     assert done.returncode == 1
     assert "what came back is not what was sent" in done.stderr
+
+
+def quickly(name: str, only: str, folder: Path) -> Any:
+    """What a quick run of one of the smaller benchmarks recorded; its table has a row for each."""
+    peer("cc")
+    words = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--only", only]
+    done = subprocess.run(
+        [*words, "--results", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / f"{name}.md").read_text() == done.stdout
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("job", ["TLS handshake", "64 B over 100, uvloop"])
+def test_two_workers_are_measured_beside_one(job: str, tmp_path: Path) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two workers need two cores")
+    peer("openssl")
+    (row,) = quickly("workers", job, tmp_path)["rows"]
+    for setting in ("one", "same", "two"):
+        (turn,) = row[setting]
+        assert turn["operations"] > 0
+        assert turn["seconds"] > 0
+
+
+def test_no_connection_is_missing_in_the_shares(tmp_path: Path) -> None:
+    counts = quickly("spread", "tls", tmp_path)
+    assert {count["source"] for count in counts} == {"one address", "250 addresses"}
+    assert all(sum(count["shares"]) == 100 for count in counts)
+
+
+def test_chances_are_those_of_dice() -> None:
+    coins = [comb(10, heads) / 2**10 for heads in range(11)]
+    off, apart = chances(10, 2)
+    assert off == pytest.approx(1 - sum(coins[4:7]))  # 5 and 1 more or less
+    assert apart == pytest.approx(1 - coins[5])  # both get 5, or they are 2 apart
+    assert chances(3, 3)[0] == pytest.approx(1 - 6 / 27)
+
+
+def test_memory_is_measured_of_all_processes(tmp_path: Path) -> None:
+    plain, two = quickly("idle", "protocol", tmp_path)
+    assert [each["processes"] for each in plain["found"]] == [1]
+    assert [each["processes"] for each in two["found"]] == [3]
+    assert all(each["after"] > 0 for row in (plain, two) for each in row["found"])
+
+
+def test_a_server_with_admin_stands_beside_one_without(tmp_path: Path) -> None:
+    (row,) = quickly("admin", "64 B over 100, protocol", tmp_path)
+    for window in row["compared"]["plain"] + row["compared"]["netkit"]:
+        assert 0 < window["sent"] == window["echoed"]
+
+
+@pytest.mark.parametrize("attack", ["half-open", "a byte a second, "])
+def test_clients_are_measured_beside_attackers(attack: str, tmp_path: Path) -> None:
+    (row,) = quickly("attackers", attack, tmp_path)
+    for waits in row["calm"] + row["attacked"]:
+        assert waits["messages"]
+        assert waits["visits"]
+    assert bool(row["lived"]) == (attack == "half-open")  # nothing ends the others
 
 
 SPOILED = """

@@ -181,6 +181,22 @@ def test_half_replaced_pair_keeps_the_old_one_and_is_told_once() -> None:
     assert served(tls.context) == pem(new.cert)
 
 
+def test_one_file_after_the_other_is_no_complaint_to_the_patient() -> None:
+    tls, made, new = local(), development(), issue(["localhost"])
+    before = served(tls.context)
+    put(made.key, new.key.read_bytes())
+    assert tls.reload_if_changed(patient=True) == []
+    assert served(tls.context) == before
+    put(made.cert, new.cert.read_bytes())
+    assert len(tls.reload_if_changed(patient=True)) == 1
+    assert served(tls.context) == pem(new.cert)
+    put(made.cert, b"broken")
+    assert tls.reload_if_changed(patient=True) == []
+    with pytest.raises(CertificateError, match="no readable PEM"):
+        tls.reload_if_changed(patient=True)
+    assert tls.reload_if_changed(patient=True) == []
+
+
 def test_one_bad_pair_does_not_hold_up_another() -> None:
     made, shop, new = development(), issue(["shop.test"]), issue(["*.shop.test", "shop.test"])
     tls = ServerTLS(TLSOptions(certs=((made.cert, made.key), (shop.cert, shop.key))))

@@ -2,19 +2,24 @@
 
 Others have tests where they belong: an exception in ``connection_made`` leaves the socket
 open on asyncio (tests/runtime/test_targets.py), ``readline`` over its limit, the limit on
-TLS handshakes (tests/runtime/test_limits.py), SIGHUP (tests/systemd).
+TLS handshakes (tests/runtime/test_limits.py), SIGHUP (tests/systemd/test_hangup.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import netkit
 from tests.runtime.talkers import SecureTalker, Talker
+
+SWALLOWS = sys.version_info < (3, 12)
+"""Whether this Python's `asyncio.wait_for` loses cancellations (CPython issue 86296)."""
 
 
 def port(server: netkit.Server) -> int:
@@ -81,6 +86,51 @@ async def test_cancelling_a_handler_is_not_lost_in_a_timeout() -> None:
         while not server.connections.open:
             await asyncio.sleep(0)  # a turn of the loop
     assert cancelled.is_set()
+    talker.sock.close()
+
+
+async def test_a_cancellation_that_wait_for_swallows_ends_the_connection_all_the_same() -> None:
+    """Before 3.12 `wait_for` returns a result that came in the same turn, and is not cancelled."""
+    came, went_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.wait_for(came.wait(), 1000)
+        went_on.set()
+        assert not await reader.read()
+
+    async with netkit.serve(handle, grace=1000) as server:
+        talker = await Talker.connect(port(server))
+        while not server.connections.open:
+            await asyncio.sleep(0)  # a turn of the loop
+        await asyncio.sleep(0)  # and one in which the handler comes to its wait
+        came.set()
+        if SWALLOWS:
+            await asyncio.sleep(0)  # its result is there, and has not been passed on
+        (number,) = server.connections.open
+        assert server.cut(number)
+        await server.connections.emptied()
+        assert went_on.is_set() == SWALLOWS
+        talker.sock.close()
+
+
+async def test_a_handler_that_refuses_to_be_cancelled_does_not_keep_the_server(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netkit.drain.STUBBORN", 0.05)
+    released = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    async with netkit.serve(handle, grace=0.05) as server:
+        talker = await Talker.connect(port(server))
+        while not server.connections.open:
+            await asyncio.sleep(0)  # a turn of the loop
+    assert "1 cancelled handler left behind" in caplog.text
+    released.set()
+    await server.connections.emptied()
     talker.sock.close()
 
 

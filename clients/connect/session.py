@@ -16,11 +16,12 @@ from netkit.clients.connect import hexdump, recording
 from netkit.clients.connect.channel import Channel
 from netkit.clients.connect.dialing import Route, dial, dial_until_up
 from netkit.clients.connect.failures import explain
-from netkit.clients.connect.local import Lane, Local, Streams
+from netkit.clients.connect.local import Local
 from netkit.clients.connect.negotiated import explain_connection
 from netkit.clients.connect.relay import Tap, relay
 from netkit.clients.connect.text import CRLF, Harmless
 from netkit.errors import NetkitError, UsageError
+from netkit.stdio import Lane, Streams
 
 Say = Callable[[str], None]
 """Tells the person a line, on standard error."""

@@ -15,7 +15,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from netkit.clients.connect.local import Streams
+from netkit.stdio import Streams
 
 
 class Terminal:

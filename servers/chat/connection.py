@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
+from netkit import describe
 from netkit.servers.chat.framing import Framing
 from netkit.servers.chat.lines import Ended, Entered, Output, Reply, Session, encode
 from netkit.servers.chat.outbox import Fanout, Outbox
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.outbox = Outbox(self.transport, self.bounds.outbox, self._too_slow)
         self.timer = self.loop.call_later(self.bounds.login_timeout, self._nameless)
         self.others.add(self)
+        describe(self.transport, self.session.described)
         self._carry_out(self.session.greet())
 
     def data_received(self, data: bytes) -> None:

@@ -149,6 +149,13 @@ class Session:
         member, self.member = self.member, None
         return self.rooms.depart(member, reason) if member else []
 
+    def described(self) -> str:
+        """Say whose talk it is, and in which rooms they are."""
+        if self.member is None:
+            return "has left" if self.over else "no name yet"
+        rooms = " ".join(map(str, self.member.rooms.values()))
+        return f"{self.member} in {rooms or 'no room'}"
+
     def _answer(self, line: bytes | TooLong) -> Iterator[Output]:
         if isinstance(line, TooLong):
             yield Reply("! that line was too long and nobody saw it")

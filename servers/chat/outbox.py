@@ -69,6 +69,8 @@ class Fanout:
     def __init__(self, encode: Callable[[Event], bytes]) -> None:
         """`encode` writes an event as every member reads it."""
         self.outboxes: dict[Member, Outbox] = {}
+        self.dropped = 0
+        """Listeners who were too slow."""
         self._encode = encode
         self._ready: list[Outbox] = []
         self._slow: list[Outbox] = []
@@ -104,10 +106,15 @@ class Fanout:
             too_slow, self._slow = self._slow, []
             for outbox in too_slow:
                 if outbox.too_slow is not None:
+                    self.dropped += 1
                     outbox.too_slow()
         ready, self._ready = self._ready, []
         for outbox in ready:
             outbox.flush()
+
+    def waiting(self) -> int:
+        """Bytes that wait for members who are slow."""
+        return sum(outbox.size for outbox in self.outboxes.values())
 
     def close(self) -> None:
         """Cancel the flush that is due, if one is."""

@@ -100,6 +100,8 @@ class Rooms:
         self.limits = limits
         self.members: dict[str, Member] = {}
         self.rooms: dict[str, Room] = {}
+        self.messages = 0
+        """What people have said, to a room or to one person."""
 
     def enter(self, name: str) -> Member:
         """Let a person in under a name; they are in no room yet and nobody is told."""
@@ -159,13 +161,16 @@ class Rooms:
         """Speak in a room that one is in."""
         self._require(member, room)
         said = Said(str(room), str(member), _words(text), action)
+        self.messages += 1
         hearers = tuple([other for other in room.members if other is not member])
         return [Delivery(said, hearers)] if hearers else []
 
     def tell(self, member: Member, name: str, text: str) -> list[Delivery]:
         """Speak to one member alone."""
         other = self.member(name)
-        return [Delivery(Told(str(member), str(other), _words(text)), (other,))]
+        told = Told(str(member), str(other), _words(text))
+        self.messages += 1
+        return [Delivery(told, (other,))]
 
     def set_topic(self, member: Member, room: Room, topic: str) -> list[Delivery]:
         """Say what a room is about; an empty topic clears it."""

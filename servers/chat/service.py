@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import ClassVar
@@ -68,6 +69,16 @@ class Chat(Service):
     def stream(self) -> ProtocolFactory:
         """Serve every connection with the plain dialect."""
         return self._connection
+
+    def figures(self) -> Mapping[str, float]:
+        """Count what an operator of the house wants to know."""
+        return {
+            "chat_members": len(self._rooms.members),
+            "chat_rooms": len(self._rooms.rooms),
+            "chat_messages_total": self._rooms.messages,
+            "chat_dropped_members_total": self._fanout.dropped,
+            "chat_waiting_bytes": self._fanout.waiting(),
+        }
 
     async def drain(self) -> None:
         """Tell everybody, then close each connection when it has taken what was said."""

@@ -10,6 +10,7 @@ In reading order:
 `listeners`        accepting connections, and not accepting them for a while
 `connections`      every connection from its arrival to its line in the log
 `links`            between a transport and an author's handler or protocol
+`descriptions`     what an author says of a connection
 `handshakes`       TLS for a connection that has arrived
 `proxied`          peers behind a trusted proxy
 `sweep`, `drain`   what time brings: limits, and an end without losses
@@ -28,6 +29,7 @@ In reading order:
 
 from __future__ import annotations
 
+from netkit.descriptions import describe
 from netkit.errors import CertificateError, NetkitError, NetworkError, StartError, UsageError
 from netkit.limits import Limits
 from netkit.options import TLS, Binding
@@ -50,6 +52,7 @@ __all__ = [
     "StartError",
     "UsageError",
     "__version__",
+    "describe",
     "run",
     "serve",
 ]

@@ -4,8 +4,9 @@ Rules:
 
 - A connection arrives when the loop hands us its transport. It is then open,
   or waits for room, or is refused at once because its address has too many.
-- At the limit the listeners pause. What the loop had accepted before it heard
-  of that waits here, and is opened in order of arrival.
+- While something stands against newcomers (see `gate`) the listeners pause. What
+  the loop had accepted before it heard of that waits here, and is opened in order
+  of arrival.
 - A connection has ended when its transport is lost and its handler has
   returned. Then, and only then, its place goes to the next one.
 
@@ -20,15 +21,18 @@ import asyncio
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any, cast
 
-from netkit.crowding import Crowding
+from netkit.crowding import Crowding, ExactCrowding, SharedCrowding
+from netkit.gate import Gate
 from netkit.kernel import Traffic, decoded, tcp_info
+from netkit.ledger import Account
 from netkit.limits import Limits, last_usable_descriptor
+from netkit.origins import WHY, groups, origin
+from netkit.pacing import Pace
 from netkit.peernames import host_of, unix_peer, written
 from netkit.waiting import WaitingRoom
-
-CROWDED = "refused: too many from its address (--limit-per-address)"
 
 
 class Connection:
@@ -57,8 +61,12 @@ class Connection:
     """TLS version and cipher, once negotiated."""
     why = ""
     """Why it ended, where it was not simply closed by one side."""
+    says: str | Callable[[], str] = ""
+    """What its author says of it (`descriptions`), or what says it when asked."""
     idle_at = 0.0
     """`loop.time()` before which it cannot have been idle too long."""
+    origin = b""
+    """For whom it was counted, as `origins.origin` has it; empty if it never was."""
     last: bytes | Traffic | None = None
     """What was counted when the transport was lost: as `kernel.tcp_info` has it, or decoded."""
     _peername: Any = None
@@ -122,14 +130,15 @@ class Connection:
     def succeed(self, other: Connection) -> None:
         """Go on where `other` stood: the same connection, in its next state."""
         self.id, self.began, self.sock = other.id, other.began, other.sock
-        self._peername = other._peername
+        self._peername, self.origin = other._peername, other.origin
 
 
 class Connections:
     """The connections of one server.
 
     `pause` is called when no more should be accepted, `resume` when there is room
-    again, and `ended` once for each connection, at its end.
+    again, and `ended` once for each connection, at its end. `account` is for one of
+    several workers: what all have together counts then.
     """
 
     def __init__(
@@ -138,6 +147,7 @@ class Connections:
         pause: Callable[[], None],
         resume: Callable[[], None],
         ended: Callable[[Connection, BaseException | None], None],
+        account: Account | None = None,
     ) -> None:
         self.limits = limits
         self.open: dict[int, Connection] = {}
@@ -149,13 +159,13 @@ class Connections:
         """Failed TLS handshakes, by the slug of `netkit.tls.reasons`."""
         self.draining: Callable[[Connection], None] | None = None
         """While the server drains: called at each connection's end."""
-        self._pause, self._resume, self._ended = pause, resume, ended
-        self._crowding = Crowding(limits)
-        self._uncrowded = min(limits.connections, limits.per_address or limits.connections)
-        self._roomy = self._uncrowded
-        """With fewer open than this, nothing can refuse a newcomer or has to count it."""
+        self.gate = Gate(pause, self._let_in, resume)
+        """What stands against newcomers."""
+        self._ended = ended
+        self._crowding = crowding(limits, account)
+        self._pace = pace(limits, account, self.gate)
+        self._mind_crowding()
         self._last_descriptor = last_usable_descriptor()
-        self._full = False
         self.now = asyncio.get_running_loop().time
         self._emptied = asyncio.Event()
 
@@ -166,16 +176,24 @@ class Connections:
         if len(self.open) < self._roomy or self._has_place(connection):
             self._begin(connection)
 
-    def admits(self, host: str) -> bool:
-        """Whether an open connection, which was nobody's so far, may be one of `host`."""
-        others = len(self.open) + len(self.waiting) - 1
-        if not self._crowding.possible(others):
+    def admits(self, connection: Connection, host: str, others: int | None = None) -> bool:
+        """Whether a connection, which was nobody's so far, may be one of `host`.
+
+        If not, `why` says so. `others` is how many there are beside it; without, it is open.
+        """
+        if others is None:
+            others = len(self.open) + len(self.waiting) - 1
+        if others < self._crowding.room:
             return True
-        admitted = self._crowding.admits(host, self._hosts())
+        of = origin(host, self.limits)
+        limit = self._crowding.admits(of, self._origins())
         self._mind_crowding()
-        if not admitted:
-            self.refused["per-address"] += 1
-        return admitted
+        if limit:
+            self.refused[limit] += 1
+            connection.why = WHY[limit]
+            return False
+        connection.origin = of
+        return True
 
     def succeed(self, connection: Connection, successor: Connection) -> bool:
         """Let another object stand for the same connection; False if that has ended."""
@@ -189,18 +207,15 @@ class Connections:
         """Let go of a connection that has ended. Does nothing the second time."""
         if self.open.pop(connection.id, None) is None:
             return
-        if self._crowding.counts is not None:
+        if not self._crowding.room:
             self._release(connection)
         self._ended(connection, error)
         if not self.open:
             self._emptied.set()
         if self.draining is not None:
             self.draining(connection)
-        elif self.waiting:
-            self._next()
-        elif self._full:
-            self._full = False
-            self._resume()
+        elif self.gate.reasons:
+            self.gate.lift("connections", "descriptors")
 
     def end_vanished(self, connection: Connection) -> None:
         """Let go of a connection that ended under a protocol that took over from its own."""
@@ -209,7 +224,9 @@ class Connections:
         self.end(connection, None)
 
     def turn_away(self) -> None:
-        """Drop those that wait for room; none of their bytes was served."""
+        """Drop those that wait for room, for good; none of their bytes was served."""
+        if self._pace is not None:
+            self._pace.stop()
         while self.waiting:
             connection, room = self.waiting.popleft()
             self._release(connection)
@@ -223,23 +240,17 @@ class Connections:
 
     def _has_place(self, connection: Connection) -> bool:
         others = len(self.open) + len(self.waiting)
-        if self._crowding.possible(others):
-            admitted = self._crowding.admits(connection.host, self._hosts())
-            self._mind_crowding()
-            if not admitted:
-                self._refuse(connection)
-                return False
-        if len(self.open) >= self.limits.connections:
+        if others >= self._crowding.room and not self.admits(connection, connection.host, others):
+            connection.lost()
+            self._ended(connection, None)
+            connection.cut()
+            return False
+        if self.gate.reasons:
             self.waiting.append((connection, WaitingRoom(connection.transport)))
             return False
+        if self._pace is not None:
+            self._pace.let_in()
         return True
-
-    def _refuse(self, connection: Connection) -> None:
-        self.refused["per-address"] += 1
-        connection.why = CROWDED
-        connection.lost()
-        self._ended(connection, None)
-        connection.cut()
 
     def _begin(self, connection: Connection) -> None:
         self.open[connection.id] = connection
@@ -247,23 +258,42 @@ class Connections:
         # The last that has room, or one that took one of the last descriptors.
         full = len(self.open) >= self.limits.connections
         if full or connection.sock.fileno() >= self._last_descriptor:
-            self._full = True
-            self._pause()
+            self.gate.shut("connections" if full else "descriptors")
 
-    def _next(self) -> None:
-        connection, room = self.waiting.popleft()
-        room.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
-        self._begin(connection)
-        room.leave(connection)
+    def _let_in(self) -> None:
+        """Open those that wait, as far as they may be."""
+        while self.waiting and not self.gate.reasons:
+            connection, room = self.waiting.popleft()
+            if self._pace is not None:
+                self._pace.let_in()
+            room.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
+            self._begin(connection)
+            room.leave(connection)
 
-    def _hosts(self) -> Iterator[str]:
-        yield from (connection.host for connection in self.open.values())
-        yield from (connection.host for connection, _ in self.waiting)
+    def _origins(self) -> Iterator[bytes]:
+        """Of all connections: for whom each is counted from now on."""
+        for connection in (*self.open.values(), *(each for each, _ in self.waiting)):
+            connection.origin = origin(connection.host, self.limits)
+            yield connection.origin
 
     def _release(self, connection: Connection) -> None:
-        self._crowding.release(connection.host, len(self.open) + len(self.waiting))
+        self._crowding.release(connection.origin, len(self.open) + len(self.waiting))
         self._mind_crowding()
 
     def _mind_crowding(self) -> None:
-        # While addresses are counted, every newcomer has to be.
-        self._roomy = self._uncrowded if self._crowding.counts is None else 0
+        # With fewer open than this, nothing can refuse a newcomer or has to count it.
+        self._roomy = min(self.limits.connections, self._crowding.room) if not self._pace else 0
+
+
+def crowding(limits: Limits, account: Account | None) -> Crowding:
+    """What counts the connections of each address, here or in all workers."""
+    if account is None:
+        return ExactCrowding(groups(limits))
+    return SharedCrowding(groups(limits), account)
+
+
+def pace(limits: Limits, account: Account | None, gate: Gate) -> Pace | None:
+    """What holds newcomers to their rate: this worker's share of it."""
+    if not 0 < limits.rate < inf:
+        return None
+    return Pace(lambda: limits.rate / (1 if account is None else account.workers), gate)

@@ -21,6 +21,7 @@ from collections.abc import Coroutine
 from netkit.connections import Connection, Connections
 from netkit.kernel import unread
 from netkit.lingering import Lingering
+from netkit.plurals import counted
 from netkit.service import Service
 
 log = logging.getLogger("netkit.server")
@@ -58,10 +59,13 @@ class Drain:
         """Wait for the quiet connections no longer."""
         self._impatient.set()
 
-    async def run(self, grace: float, service: Service | None) -> None:
+    async def run(
+        self, grace: float, service: Service | None, errand: Coroutine[None, None, None]
+    ) -> None:
         """Return when no connection is left, `grace` seconds from now at the latest.
 
-        It is patient until `lose_patience`, which may have been called before.
+        `errand` is the end of what the service does of its own accord, for which it
+        waits as well. It is patient until `lose_patience`, which may have been called before.
         """
         self._connections.draining = lambda ended: self._lingering.release(ended.id)
         self._connections.turn_away()
@@ -69,8 +73,8 @@ class Drain:
         last_call = begin + grace - min(LAST_CALL, grace / 4)
         end = begin + grace - min(LAST_CALL, grace / 4) / 5
         if self._connections.open:
-            count = len(self._connections.open)
-            log.info("draining %d connections, for at most %g s", count, grace)
+            open_now = counted(len(self._connections.open), "connection")
+            log.info("draining %s, for at most %g s", open_now, grace)
         if service is not None:
             await self._until(self._tell(service), last_call)
         if not self._spread:
@@ -80,6 +84,7 @@ class Drain:
         for connection in list(self._connections.open.values()):
             self._end_input(connection)
         await self._until(self._finished(), end)
+        await self._until(errand, end)
         await self._cut()
         self._lingering.close()
 
@@ -143,7 +148,8 @@ class Drain:
     async def _cut(self) -> None:
         left = list(self._connections.open.values())
         if left:
-            log.warning("%d connections cut at the end of the grace period", len(left))
+            cut = counted(len(left), "connection")
+            log.warning("%s cut at the end of the grace period", cut)
         for connection in left:
             connection.why = "cut at the end of the grace period"
             connection.cut()
@@ -152,7 +158,8 @@ class Drain:
                 async with asyncio.timeout(STUBBORN):
                     await self._connections.emptied()
                 return
-            log.error("%d handlers go on although cancelled", len(self._connections.open))
+            stubborn = counted(len(self._connections.open), "cancelled handler")
+            log.error("%s left behind: no end within %g s", stubborn, STUBBORN)
 
     async def _until(self, step: Coroutine[None, None, None], when: float) -> None:
         """Run one step until it is done, the time has come, or somebody hurries."""

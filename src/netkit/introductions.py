@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netkit.beginnings import Beginning, Successor
-from netkit.connections import CROWDED, Connections
+from netkit.connections import Connections
 from netkit.handshakes import Handshake
 from netkit.listeners import Take, adopt
 from netkit.peernames import host_of, unix_peer
@@ -84,8 +84,7 @@ class Introduction(Beginning):
         if header.source is not None:
             source = header.source
             self._peername = source if isinstance(source, tuple) else unix_name(source)
-        if not self.connections.admits(host_of(self._peername)):
-            self.why = CROWDED
+        if not self.connections.admits(self, host_of(self._peername)):
             return
         self.header = header
         if self._context is None:

@@ -12,6 +12,10 @@ DESCRIPTOR_RESERVE = 32
 """Descriptors kept free for what is not a connection: logs, certificates, upstreams."""
 
 
+OPTIONAL = ("per_address", "per_prefix", "rate", "memory", "idle", "lifetime", "write_buffer")
+"""Limits of which 0 means none."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """The bounds of one server; each is a flag ``--limit-…`` with this default."""
@@ -23,8 +27,32 @@ class Limits:
     per_address: int = field(
         default=256, metadata={"help": "open connections from one address; 0: no limit"}
     )
+    per_prefix: int = field(
+        default=0, metadata={"help": "open connections from one network; 0: no limit"}
+    )
+    prefix_ipv4: int = field(
+        default=24, metadata={"help": "bits of an IPv4 address that name its network"}
+    )
+    prefix_ipv6: int = field(
+        default=64, metadata={"help": "bits of an IPv6 address that name its network"}
+    )
     loopback: bool = field(
-        default=False, metadata={"help": "count loopback addresses in --limit-per-address too"}
+        default=False,
+        metadata={"help": "count loopback addresses in --limit-per-address and -prefix too"},
+    )
+    rate: float = field(
+        default=0.0,
+        metadata={
+            "help": "newcomers a second, of all workers together; beyond it they wait in the "
+            "kernel's queue; 0: no limit"
+        },
+    )
+    memory: int = field(
+        default=0,
+        metadata={
+            "help": "MiB of memory, of all workers together; beyond it newcomers wait in the "
+            "kernel's queue; 0: no limit"
+        },
     )
     handshake: float = field(
         default=10.0,
@@ -32,6 +60,10 @@ class Limits:
     )
     idle: float = field(
         default=3600.0, metadata={"help": "seconds without a byte from the peer; 0: no limit"}
+    )
+    lifetime: float = field(
+        default=0.0,
+        metadata={"help": "seconds that a connection may last, whatever it does; 0: no limit"},
     )
     line: int = field(
         default=65_536,
@@ -47,11 +79,16 @@ class Limits:
             value = getattr(self, name)
             if not value >= least:  # so that nan fails too
                 raise UsageError(f"--limit-{name} {value}: give at least {least:g}")
-        for name in ("per_address", "idle", "write_buffer"):
+        for name in OPTIONAL:
             value = getattr(self, name)
             if not value >= 0:
                 flag = name.replace("_", "-")
                 raise UsageError(f"--limit-{flag} {value}: give 0 (no limit) or more")
+        for name, most in (("prefix_ipv4", 32), ("prefix_ipv6", 128)):
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                flag = name.replace("_", "-")
+                raise UsageError(f"--limit-{flag} {value}: give a number from 1 to {most}")
 
 
 def raise_descriptor_limit() -> int:

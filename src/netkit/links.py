@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from contextlib import suppress
 from typing import Any, cast
 
 from netkit.connections import Connection
@@ -116,11 +117,13 @@ class BufferedLink(asyncio.BufferedProtocol):
         "connection_lost",
         "eof_received",
         "get_buffer",
+        "link",
         "pause_writing",
         "resume_writing",
     )
 
     def __init__(self, link: ProtocolLink, protocol: asyncio.BufferedProtocol) -> None:
+        self.link = link
         self.connection_lost = link.connection_lost
         self.get_buffer = protocol.get_buffer
         self.buffer_updated = protocol.buffer_updated
@@ -167,6 +170,7 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
         """Hear that the handler has returned or failed."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._explain(error)
+        self._follow()
         self.transport.close()
         self.writer = None
         if self.is_lost:
@@ -194,6 +198,7 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
 
     def end_input(self) -> None:
         """See `Connection`."""
+        self._follow()
         self.data_received = nothing  # of this instance alone
         self.transport.set_protocol(self)
         read_no_more(self)
@@ -203,7 +208,24 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
         """See `Connection`."""
         if self.task is not None:
             self.task.cancel()
+        self._follow()
         self.transport.abort()
+
+    def unsent(self) -> int:
+        """See `Connection`."""
+        self._follow()
+        return super().unsent()
+
+    def _follow(self) -> None:
+        """Take the handler's transport for ours: it is another after ``writer.start_tls()``."""
+        if self.writer is None or self.writer.transport is self.transport:
+            return
+        self.transport = cast("asyncio.Transport", self.writer.transport)
+        if (secured := self.transport.get_extra_info("ssl_object")) is not None:
+            with suppress(OSError):  # gone by now, or no descriptor is left
+                # TLS hides its socket at the end, when the kernel is asked for the last time.
+                self.sock = self.sock.dup()
+                self.tls = f"{secured.version()} {secured.cipher()[0]}"
 
 
 def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -50,6 +50,7 @@ class Binding:
     def addresses(self, service: Service, tls: bool) -> list[Address]:
         """The addresses meant, for this service.
 
+        Those of the flags, and those that its own settings ask for (`Service.listens`).
         Without any: the sockets that systemd passed to this process (they are taken
         over, so ask once), and without these the service's usual ports on loopback.
         """
@@ -66,7 +67,11 @@ class Binding:
             found = [replace(each, scheme="tls") if each.fd >= 0 else each for each in found]
         if self.host is not None or self.port is not None:
             found += self._internet(service, scheme, host)
-        return found or _activated(tls) or self._internet(service, scheme, host)
+        own = service.listens()
+        found += [addresses.parse(text, default_host=host) for text in own or ()]
+        if found or own is not None:
+            return found or _activated(tls)
+        return _activated(tls) or self._internet(service, scheme, host)
 
     def _internet(self, service: Service, scheme: str, host: str) -> list[Address]:
         port = self.port

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, closing
 
 from netkit.addresses import Address
 from netkit.errors import UsageError
+from netkit.ledger import Ledger
 from netkit.limits import raise_descriptor_limit
 from netkit.loops import loop_factory
 from netkit.server import Server
@@ -71,8 +72,9 @@ def run_crew(
         with (
             closing(Notifier.claim()) as notifier,
             closing(Sockets(addresses, backlog)) as sockets,
+            closing(Ledger()) as ledger,
         ):
-            crew = Crew(command, sockets, health, grace)
+            crew = Crew(command, sockets, ledger, health, grace)
             async with beside(crew):
                 return await supervise(crew, count, notifier, lambda: announce(sockets.addresses))
 

@@ -13,14 +13,18 @@ from typing import Self
 from netkit.connections import Connection, Connections
 from netkit.drain import Drain
 from netkit.endpoints import Endpoint
+from netkit.errand import Errand
 from netkit.errors import CertificateError, NetkitError, StartError, UsageError
 from netkit.handshakes import Handshake
 from netkit.introductions import Introduction, introducing
+from netkit.ledger import Account
 from netkit.limits import Limits
 from netkit.linking import links
 from netkit.listeners import AcceptLoop, Listener, Take, adopting, listener
 from netkit.observability.access import Ended, access_log
 from netkit.observability.figures import Tally
+from netkit.plurals import counted
+from netkit.pressure import looks
 from netkit.service import ProtocolFactory, Service
 from netkit.sweep import Sweep
 from netkit.tls import ServerTLS
@@ -39,7 +43,8 @@ class Server:
     seconds, ending quiet connections evenly over `spread` seconds of it. It owns the
     endpoints from the beginning and closes them at the end.
     Peers that `proxy` trusts begin with a PROXY protocol header; whom that names
-    is their peer for handlers, limits and the log.
+    is their peer for handlers, limits and the log. One of several workers has an
+    `account`, so that limits hold for all of them together.
     Raises `StartError` if the service's lifespan fails, `UsageError` if the
     service does not serve what an endpoint carries.
     """
@@ -55,6 +60,7 @@ class Server:
         grace: float = GRACE,
         spread: float = 0.0,
         tally: Tally | None = None,
+        account: Account | None = None,
     ) -> None:
         self.service = service
         self.endpoints = list(endpoints)
@@ -64,8 +70,10 @@ class Server:
         self.grace = grace
         self.spread = spread
         self.tally = tally
+        self.account = account
         self._listeners: list[Listener] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
+        self._errand = Errand(service)
         self._stopping: asyncio.Task[None] | None = None
         self._entered = False
         self.accepting = False
@@ -88,9 +96,13 @@ class Server:
 
     async def start(self) -> None:
         """Enter the service's lifespan, then accept."""
-        self._connections = Connections(self.limits, self._pause, self._resume, self._at_end())
+        self._connections = Connections(
+            self.limits, self._pause, self._resume, self._at_end(), self.account
+        )
         self._drain = Drain(self._connections, self.spread)
-        self._sweep = Sweep(self._connections, self._renew)
+        self._sweep = Sweep(
+            self._connections, [self._renew, *looks(self._connections, self.account)]
+        )
         try:
             await self._enter()
             for endpoint in self.endpoints:
@@ -100,7 +112,15 @@ class Server:
             raise
         self._resume()
         self._sweep.start()
+        self._errand.start()
         self.accepting = True
+
+    async def done(self) -> None:
+        """Wait until the service's own `run` has returned; for ever if it has none.
+
+        Raises the `NetkitError` by which that ended. The server goes on until `stop`.
+        """
+        await self._errand.done()
 
     async def stop(self, grace: float | None = None, *, patient: bool = False) -> None:
         """Shut down in order; safe to call twice, the second call waits for the first.
@@ -211,11 +231,14 @@ class Server:
         return ended
 
     def _pause(self) -> None:
-        log.debug("accepting pauses at %d connections", len(self._connections.open))
+        open_now = counted(len(self._connections.open), "connection")
+        log.debug("accepting pauses at %s: %s", open_now, *self._connections.gate.reasons)
         for each in self._listeners:
             each.pause()
 
     def _resume(self) -> None:
+        if self._stopping is not None:  # what is closed stays so
+            return
         for each in self._listeners:
             each.resume()
 
@@ -224,7 +247,7 @@ class Server:
         if self.tls is None:
             return
         try:
-            for line in self.tls.reload_if_changed():
+            for line in self.tls.reload_if_changed(patient=True):
                 log.info("%s", line)
         except CertificateError as error:
             log.error("%s; the certificate loaded before stays in force", error)
@@ -233,7 +256,8 @@ class Server:
         self._sweep.stop()
         for each in self._listeners:
             await each.close()
-        await self._drain.run(grace, self.service if self._entered else None)
+        await self._drain.run(grace, self.service if self._entered else None, self._errand.over())
+        await self._errand.end()
         for transport in self._datagrams:
             transport.close()
         for endpoint in self.endpoints:

@@ -11,7 +11,7 @@ The first three kinds of target need no import from netkit:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -42,6 +42,9 @@ class Service:
     one_process: ClassVar[bool] = False
     """True if its state lives in one process, so that several workers would split it."""
 
+    asks_for_interfaces: ClassVar[bool] = False
+    """True if it asks the kernel which network interfaces there are: a hardened unit allows it."""
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -64,6 +67,31 @@ class Service:
     def datagram(self) -> DatagramFactory | None:
         """What serves a UDP socket; None if this service is streams only."""
         return None
+
+    def figures(self) -> Mapping[str, float]:
+        """Count for ``/metrics``: names that end in ``_total`` are counters, others gauges.
+
+        Asked at every scrape, in the loop, so return what is known already; and once
+        more at the end, after the lifespan. Names are Prometheus's (``jobs_total``,
+        ``queue_bytes``) and do not begin with ``netkit_``. What it raises is logged once.
+        """
+        return {}
+
+    def listens(self) -> Sequence[str] | None:
+        """Addresses that its settings ask for, as ``--bind`` has them, besides those given there.
+
+        None, the default: where nothing is asked for it listens on its usual ports.
+        """
+        return None
+
+    async def run(self) -> None:
+        """Do what is to be done without being asked by a peer, as a sender does.
+
+        Begins when the server accepts connections. When it returns, the server drains
+        and ends (``netkit serve`` with status 0); one without it serves until told to
+        end. After `drain` it has the grace period to return, then it is cancelled.
+        A `NetkitError` ends the server as it says.
+        """
 
     async def drain(self) -> None:
         """Hear that shutdown has begun: no new connection comes, the open ones may finish.

@@ -14,7 +14,7 @@ from contextlib import (
     closing,
     nullcontext,
 )
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from netkit import catalog, endpoints
 from netkit.addresses import Address
@@ -25,9 +25,9 @@ from netkit.loops import loop_factory
 from netkit.observability.figures import Tally
 from netkit.options import TLS, Binding
 from netkit.server import Server
+from netkit.signals import Told, heeded, stay_awake
 from netkit.systemd.notify import Notifier
 from netkit.targets import as_service
-from netkit.terminal import Terminal
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
 from netkit.trust import Proxy
 
@@ -118,11 +118,12 @@ def run(
 ) -> None:
     """Serve a target until TERM or INT, in a loop of its own (`loop` as for ``--loop``).
 
-    `target`, `bind`, `tls` and `how` as for `serve`.
+    `target`, `bind`, `tls` and `how` as for `serve`. If the service has a `run` of its
+    own, its return ends the server too, and `run` returns.
 
     The first signal drains for at most `grace` seconds (10), a second one ends that
     at once. Then the signal is raised again with its default action, so that
-    the parent sees what ended the process: `run` does not return. HUP puts changed
+    the parent sees what ended the process: `run` does not return then. HUP puts changed
     certificates in force; from a terminal that is gone it means TERM. Under systemd
     all this is told to it, and its variables are taken out of the environment.
 
@@ -134,7 +135,7 @@ def run(
     raise_descriptor_limit()
     say_nothing_of_unreadable_names()
 
-    async def serve_until_signalled(notifier: Notifier) -> signal.Signals:
+    async def serve_until_signalled(notifier: Notifier) -> signal.Signals | None:
         server = prepare(target, bind=bind, tls=tls, **how)
         async with nullcontext() if beside is None else beside(server):
             return await _until_signalled(server, notifier, announce)
@@ -146,7 +147,8 @@ def run(
         number = runner.run(serve_until_signalled(notifier))
     if at_end is not None:
         at_end()
-    die_by(number)
+    if number is not None:
+        die_by(number)
 
 
 def die_by(number: signal.Signals) -> None:
@@ -157,38 +159,59 @@ def die_by(number: signal.Signals) -> None:
 
 async def _until_signalled(
     server: Server, notifier: Notifier, announce: Callable[[Server], None] | None
-) -> signal.Signals:
-    loop = asyncio.get_running_loop()
-    came: asyncio.Future[signal.Signals] = loop.create_future()
-    terminal = Terminal()
-
-    def on_end(number: signal.Signals) -> None:
-        if came.done():
-            server.hurry()
-        else:
-            came.set_result(number)
-
+) -> signal.Signals | None:
     def on_hangup() -> None:
-        if terminal.is_gone():
-            on_end(signal.SIGHUP)
-            return
         with notifier.reloading():
             reload(server)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_end, number)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    try:
-        async with notifier.reporting(lambda: _standing(server)), server:
-            if announce is not None:
-                announce(server)
-            notifier.ready()
-            number = await came
+    stay_awake()
+    with heeded(server.hurry, on_hangup) as told:
+        async with notifier.reporting(lambda: _standing(server)), _started(server, told):
+            if not told.done():
+                if announce is not None:
+                    announce(server)
+                notifier.ready()
+            number = await _told_or_done(told, server)
             notifier.stopping()
             return number
+
+
+async def _told_or_done(told: Told, server: Server) -> signal.Signals | None:
+    """The signal; None if the service was done before one came."""
+    done = asyncio.ensure_future(server.done())
+    try:
+        either: list[asyncio.Future[Any]] = [told, done]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            return told.result()
+        await done
+        return None
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+        done.cancel()
+
+
+@asynccontextmanager
+async def _started(server: Server, told: Told) -> AsyncIterator[None]:
+    """Start it, and stop it at the end; not started if told to end while a service starts."""
+    starting, main = True, asyncio.current_task()
+    assert main is not None
+
+    def give_up(_: Told) -> None:
+        if starting:
+            main.cancel()
+
+    told.add_done_callback(give_up)
+    try:
+        await server.start()
+    except asyncio.CancelledError:
+        if not told.done() or main.uncancel():
+            raise
+    finally:
+        starting = False
+    try:
+        yield
+    finally:
+        await server.stop()
 
 
 def reload(server: Server) -> None:

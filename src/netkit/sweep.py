@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netkit.connections import Connection, Connections
 
@@ -12,11 +12,11 @@ PERIOD = 1.0
 
 
 class Sweep:
-    """Holds connections to the limits that only time shows."""
+    """Holds connections to the limits that only time shows; then calls all of `also`."""
 
-    def __init__(self, connections: Connections, also: Callable[[], None]) -> None:
+    def __init__(self, connections: Connections, also: Iterable[Callable[[], None]]) -> None:
         self._connections = connections
-        self._also = also
+        self._also = list(also)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -35,7 +35,8 @@ class Sweep:
         now = self._loop.time()
         for connection in list(self._connections.open.values()):
             self._look(connection, now)
-        self._also()
+        for each in self._also:
+            each()
 
     def _look(self, connection: Connection, now: float) -> None:
         limits = self._connections.limits
@@ -45,6 +46,9 @@ class Sweep:
             connection.why = (
                 f"more than {limits.write_buffer} bytes unread by the peer (--limit-write-buffer)"
             )
+            connection.cut()
+        elif limits.lifetime and now - connection.began >= limits.lifetime:
+            connection.why = f"older than {limits.lifetime:g} s (--limit-lifetime)"
             connection.cut()
         elif limits.idle and now - connection.began >= limits.idle and now >= connection.idle_at:
             self._idle(connection, now)

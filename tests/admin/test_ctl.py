@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.process import COMMAND, LOOPS, serving
-from tests.workers.crew import ON_TCP, WHO, replaced, serves, workers
+from tests.workers.crew import ON_TCP, WHO, echoes, kill, replaced, serves, workers
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["asyncio"]),
@@ -44,11 +44,20 @@ async def test_a_crew(loop: str, app: str, tmp_path: Path) -> None:
         own = "{}:{}".format(*talker.sock.getsockname())
         status, text = await ctl("list", admin)
         assert status == 0
-        assert text.splitlines()[0].split() == ["WORKER", "ID", "PEER", "AGE", "IN", "OUT", "TLS"]
+        head = " ".join(text.splitlines()[0].split())
+        assert head == "WORKER ID PEER AGE IN OUT RTT QUIET TLS SAYS"
         assert f"  {own}  " in text
         _, text = await ctl("tasks", admin)
-        assert "handle() in app.py:" in text
-        assert "readline() in streams.py:" in text
+        (line,) = [line for line in text.splitlines() if "  handle() in app.py:" in line]
+        assert line.split()[0] in ("1", "2")
+        assert line.split()[-1].startswith("streams.py:")
+        _, text = await ctl("stacks", admin)
+        assert "  handle() in app.py:" in text
+        assert "    StreamReader.readline() in streams.py:" in text
+        for verb in ("tasks", "stacks"):
+            found = json.loads((await ctl(verb, admin, "--json"))[1])
+            (task,) = [each for each in found if "handle() in app.py" in "".join(each["stack"])]
+            assert task["pid"] == pid
         ((listed),) = [
             each
             for each in json.loads((await ctl("list", admin, "--json"))[1])
@@ -88,3 +97,62 @@ async def test_what_cannot_be_is_one_line(loop: str, app: str, tmp_path: Path) -
         status, text = await ctl("reload", line.rpartition(" ")[2])
         assert status == 2
         assert "it changes nothing over TCP; give the server's unix: address" in text
+
+
+async def test_workers(loop: str, app: str, tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    async with serving(app, *ON_TCP, "--workers", 2, "--admin", admin, loop=loop) as server:
+        talker, pid = await serves(server.ports[0])
+        status, text = await ctl("workers", admin)
+        assert status == 0
+        head, *rows = (line.split() for line in text.splitlines())
+        assert " ".join(head) == "WORKER PID STATE AGE OPEN LAG MEMORY FDS"
+        assert {int(row[1]) for row in rows} == workers(server)
+        told = json.loads((await ctl("workers", admin, "--json"))[1])
+        assert (told["pid"], told["restarts"]) == (server.process.pid, 0)
+        (its,) = [each for each in told["workers"] if each["pid"] == pid]
+        assert its["gauges"]["open"] == 1
+        assert 3 < its["gauges"]["descriptors"] < 100
+        talker.sock.close()
+
+
+async def test_a_worker_that_is_held_up_is_named(loop: str, app: str, tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    words = (app, *ON_TCP, "--workers", 2, "--admin", admin, "--warn-stall", 0.1)
+    async with serving(*words, loop=loop) as server:
+        talker, pid = await serves(server.ports[0])
+        try:
+            await talker.write(b"block\n")
+            await server.logged("the loop has been held up")
+            status, text = await ctl("stacks", admin)
+            assert status == 1
+            assert f"(pid {pid}): its loop is held up; the server's log says by what" in text
+            told = json.loads((await ctl("workers", admin, "--json"))[1])
+            assert [each["pid"] for each in told["workers"] if not each["answers"]] == [pid]
+        finally:
+            kill(pid, signal.SIGKILL)  # without its supervisor it would outlive the test
+            talker.sock.close()
+
+
+async def test_while_two_have_a_number_the_process_id_says_which(
+    loop: str, app: str, tmp_path: Path
+) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    async with serving(app, *ON_TCP, "--workers", 2, "--admin", admin, loop=loop) as server:
+        assert (await ctl("scale", admin, 1))[0] == 0
+        old, old_pid = await serves(server.ports[0])
+        server.signal(signal.SIGHUP)
+        await server.logged("reloaded 1 worker")
+        new, new_pid = await serves(server.ports[0])
+        told = json.loads((await ctl("workers", admin, "--json"))[1])["workers"]
+        leaving = {each["pid"]: each["leaving"] for each in told if each["worker"] == 1}
+        assert leaving == {new_pid: False, old_pid: True}
+        listed = json.loads((await ctl("list", admin, "--json"))[1])
+        (number,) = [each["id"] for each in listed if each["pid"] == new_pid]
+        assert (await ctl("kick", admin, 1, number, "--pid", 1))[0] == 2
+        assert await ctl("kick", admin, 1, number, "--pid", new_pid) == (0, "cut\n")
+        with suppress(ConnectionResetError):
+            assert await new.read() == b""
+        assert await echoes(old)
+        for talker in (old, new):
+            talker.sock.close()

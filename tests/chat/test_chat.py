@@ -167,6 +167,7 @@ async def test_a_reader_who_is_too_slow_delays_nobody_and_is_dropped(
         await alice.type("/who")
         assert await alice.sees("in #lobby") == "* in #lobby: alice bob"
         assert len(chat._connections) == 2
+        assert chat.figures()["chat_dropped_members_total"] == 1
         slow.writer.transport.abort()
 
 

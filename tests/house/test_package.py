@@ -100,9 +100,13 @@ def test_the_command_tells_its_version(scripts: Path, tmp_path: Path) -> None:
     assert __version__ in run([str(scripts / "netkit"), "--version"], tmp_path)
 
 
+ARGUMENTS = {"broadcast": ["--to", "127.0.0.1:9", "--message", "hello"]}
+READY = re.compile(r"tcp://127\.0\.0\.1:[1-9]\d*|broadcasting to")
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_built_in_starts_and_drains(name: str, scripts: Path, tmp_path: Path) -> None:
-    command = [str(scripts / "netkit"), "serve", name, "--port", "0"]
+    command = [str(scripts / "netkit"), "serve", name, *ARGUMENTS.get(name, ["--port", "0"])]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     ) as process:
@@ -110,10 +114,10 @@ def test_every_built_in_starts_and_drains(name: str, scripts: Path, tmp_path: Pa
         seen = []
         for line in process.stderr:  # ends with the process, or with the test's timeout
             seen.append(line)
-            if re.search(r"tcp://127\.0\.0\.1:[1-9]\d*", line):
+            if READY.search(line):
                 break
         else:
-            pytest.fail(f"netkit serve {name} never told its address: {''.join(seen)}")
+            pytest.fail(f"netkit serve {name} never told that it serves: {''.join(seen)}")
         process.terminate()
         _, rest = process.communicate()
     # After the drain the signal is raised again, so that the parent sees why it ended.

@@ -85,16 +85,19 @@ class Talker:
 class SecureTalker(Talker):
     """The same over TLS. An end without close_notify raises `ssl.SSLEOFError` (RFC 8446 6.1)."""
 
+    tls: ssl.SSLObject
+    """Set by `secure`."""
+
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Shake hands with ``localhost``."""
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         while True:
             try:
-                self._tls.do_handshake()
+                self.tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._fill()
@@ -103,14 +106,14 @@ class SecureTalker(Talker):
 
     async def write(self, data: bytes) -> None:
         """See `Talker`."""
-        self._tls.write(data)
+        self.tls.write(data)
         await self._flush()
 
     async def read(self) -> bytes:
         """See `Talker`."""
         while True:
             try:
-                return self._tls.read(65_536)
+                return self.tls.read(65_536)
             except ssl.SSLWantReadError:
                 await self._fill()
             except ssl.SSLZeroReturnError:

@@ -97,7 +97,7 @@ async def test_one_who_never_reads_delays_nobody_beyond_the_grace_period(
             assert await server.ended() == -signal.SIGTERM
         assert talker.answered >= handed_over
         talker.check()
-        assert "1 connections cut at the end of the grace period" in server.log
+        assert "1 connection cut at the end of the grace period" in server.log
         assert not server.complaints()
 
 
@@ -109,7 +109,7 @@ async def test_a_second_signal_ends_it_at_once(loop: str, api: str) -> None:
         deaf_client(server.ports[0]),
     ):
         server.signal(signal.SIGINT)
-        await server.logged("draining 1 connections, for at most 3600 s")
+        await server.logged("draining 1 connection, for at most 3600 s")
         server.signal(signal.SIGINT)
         assert await server.ended() == -signal.SIGINT
         assert not server.complaints()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,51 @@ async def test_one_address_has_so_many_connections(loop: str) -> None:
         assert await fifth.read() == b"room again\n"
 
 
+async def test_one_network_has_so_many_connections(loop: str) -> None:
+    limits = ("--limit-per-prefix", 3, "--limit-prefix-ipv4", 8, "--limit-loopback")
+    async with (
+        serving("echo", *ON_TCP, *limits, loop=loop) as server,
+        AsyncExitStack() as stack,
+    ):
+        answers = []
+        for number in range(1, 6):
+            sock = socket.socket()
+            stack.callback(sock.close)
+            sock.setblocking(False)
+            sock.bind((f"127.0.7.{number}", 0))
+            address = ("127.0.0.1", server.ports[0])
+            await asyncio.get_running_loop().sock_connect(sock, address)
+            talker = Talker(sock)
+            await talker.write(b"here\n")
+            try:
+                answers.append(await talker.read())
+            except ConnectionResetError:  # what it wrote was never read
+                answers.append(b"")
+        assert answers == [b"here\n"] * 3 + [b""] * 2
+        await server.logged("refused: too many from its network (--limit-per-prefix)", 2)
+
+
+async def test_beyond_the_rate_newcomers_wait(loop: str, app: Path) -> None:
+    limits = ("--limit-rate", 1 / 3600)
+    async with (
+        serving(f"{app}:handle", *ON_TCP, *limits, loop=loop) as server,
+        AsyncExitStack() as stack,
+    ):
+        talkers = [await Talker.connect(server.ports[0]) for _ in range(100)]
+        for each in talkers:
+            stack.callback(each.sock.close)
+        reading = {asyncio.create_task(each.read()): each for each in talkers}
+        (first,), waiting = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+        assert first.result() == b"1\n"
+        for _ in range(50):
+            await reading[first].write(b"still alone\n")
+            assert await reading[first].read() == b"still alone\n"
+        assert not any(task.done() for task in waiting)
+        assert await server.stop() == -signal.SIGTERM
+        await asyncio.gather(*waiting, return_exceptions=True)  # none is left hanging
+        assert not server.complaints()
+
+
 async def test_silence_ends_a_connection(loop: str) -> None:
     async with serving("echo", *ON_TCP, "--limit-idle", 0.5, loop=loop) as server:
         talker = await Talker.connect(server.ports[0])
@@ -169,6 +215,19 @@ async def test_silence_ends_a_connection(loop: str) -> None:
         assert await talker.read() == b""
         talker.sock.close()
         await server.logged("idle for 0.5 s (--limit-idle)")
+
+
+async def test_a_byte_now_and_then_does_not_keep_a_connection_for_ever(loop: str) -> None:
+    options = (*ON_TCP, "--limit-idle", 0.5, "--limit-lifetime", 1)
+    async with serving("echo", *options, loop=loop) as server:
+        talker = await Talker.connect(server.ports[0])
+        with suppress(ConnectionError):  # cut while it sends
+            while True:
+                await talker.write(b"x")
+                if not await talker.read():
+                    break
+        talker.sock.close()
+        await server.logged("older than 1 s (--limit-lifetime)")
 
 
 @pytest.mark.parametrize("api", ["streams", "protocol"])

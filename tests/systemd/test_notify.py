@@ -17,7 +17,7 @@ import pytest
 from netkit.systemd.notify import KEPT, Notifier
 from tests.runtime.process import COMMAND, LOOPS, ServerProcess, serving
 from tests.systemd.manager import Manager
-from tests.workers.crew import ON_TCP, WHO, echoes, serves, workers
+from tests.workers.crew import ON_TCP, STARTS, WHO, echoes, serves, workers
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["asyncio"])]
 STAYS = """
@@ -150,7 +150,7 @@ async def test_a_reload_while_it_starts_waits_for_readiness(
 ) -> None:
     with Manager(tmp_path / "notify") as manager:
         words = (app, *ON_TCP, "--workers", 2, "--log-level", "debug")
-        before = under(manager, "WATCHDOG_USEC=1000000")
+        before = under(manager, "WATCHDOG_USEC=60000000")
         process = await asyncio.create_subprocess_exec(
             *before, *COMMAND, "serve", *map(str, words), "--loop", loop, stderr=PIPE
         )
@@ -166,6 +166,42 @@ async def test_a_reload_while_it_starts_waits_for_readiness(
             await server.ended()
         manager.take()
         assert manager.states == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+@both
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_start_that_fails_is_no_readiness(loop: str, count: int, tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager, socket.create_server(("127.0.0.1", 0)) as taken:
+        words = ("echo", "--port", str(taken.getsockname()[1]), "--workers", str(count))
+        process = await asyncio.create_subprocess_exec(
+            *under(manager), *COMMAND, "serve", *words, "--loop", loop, stderr=PIPE
+        )
+        _, errors = await process.communicate()
+        assert process.returncode == 3
+        assert b"the port is taken" in errors
+        manager.take()
+        assert not manager.states
+
+
+@both
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_end_while_it_starts(loop: str, count: int, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(STARTS)
+    with Manager(tmp_path / "notify") as manager:
+        words = (f"{tmp_path}/app.py:Starts", *ON_TCP, "--workers", str(count), "--loop", loop)
+        process = await asyncio.create_subprocess_exec(
+            *under(manager), *COMMAND, "serve", *words, stderr=PIPE
+        )
+        server = ServerProcess(process)
+        try:
+            await server.logged("starting")
+            assert await server.stop() == -signal.SIGTERM
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await server.ended()
+        manager.take()
+        assert manager.states == ["STOPPING=1"]
 
 
 @both
@@ -224,7 +260,7 @@ async def test_of_two_reloads_at_once_the_last_end_counts(tmp_path: Path) -> Non
             notifier.stopping()
         manager.take()
     reload = ["RELOADING=1", "RELOADING=1", "READY=1", "RELOADING=1", "STOPPING=1"]
-    assert manager.states == ["READY=1", "READY=1", *reload]
+    assert manager.states == ["READY=1", "RELOADING=1", "READY=1", *reload]
 
 
 @contextmanager

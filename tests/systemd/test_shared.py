@@ -35,7 +35,7 @@ async def test_a_unix_socket(loop: str, tmp_path: Path) -> None:
             assert await who(path) == serving_pid
             os.kill(still, signal.SIGCONT)
         server.signal(signal.SIGTTOU)
-        await server.logged(" 1 workers")
+        await server.logged(" 1 worker")
         assert await who(path) in {one, other, *workers(server)}
         assert await server.stop() == -signal.SIGTERM
         assert not path.exists()

@@ -211,3 +211,11 @@ def test_words_are_quoted(words: list[str | Credential], text: str) -> None:
 def test_no_word_with_control_characters() -> None:
     with pytest.raises(UsageError):
         quoted(["\x1b[0m"])
+
+
+def test_a_service_that_asks_for_interfaces_may_do_so() -> None:
+    usual = "AF_UNIX AF_INET AF_INET6"
+    words = ("--to", "239.1.2.3:9999", "--message", "x")
+    broadcast = netkit("systemd", "broadcast", *words)
+    assert lines(broadcast, "RestrictAddressFamilies") == [f"{usual} AF_NETLINK"]
+    assert lines(netkit("systemd", "echo"), "RestrictAddressFamilies") == [usual]

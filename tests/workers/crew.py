@@ -31,6 +31,21 @@ if Path(__file__).with_name("broken").exists():
 """
 """A server that says its process id, and that can be broken for the next start."""
 
+STARTS = """
+import asyncio, sys
+from dataclasses import dataclass
+import netkit
+
+@dataclass
+class Starts(netkit.Service):
+    async def __aenter__(self):
+        print("starting", file=sys.stderr, flush=True)
+        await asyncio.Event().wait()  # a database that does not answer
+    async def handle(self, reader, writer):
+        pass
+"""
+"""A service that is never ready."""
+
 
 def workers(server: ServerProcess) -> set[int]:
     """Process ids of the workers that live."""

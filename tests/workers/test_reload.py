@@ -39,11 +39,11 @@ async def test_a_saved_source_is_served(loop: str, tmp_path: Path) -> None:
         assert await said(server.ports[0]) == b"one"
         source.write_text(SAYS.format(b"two"))
         await server.logged("changed: app.py")
-        await server.logged("reloaded 1 workers")
+        await server.logged("reloaded 1 worker")
         assert await said(server.ports[0]) == b"two"
         source.write_text("def broken(")
         await server.logged("reload given up")
         assert await said(server.ports[0]) == b"two"
         source.write_text(SAYS.format(b"three"))
-        await server.logged("reloaded 1 workers", 2)
+        await server.logged("reloaded 1 worker", 2)
         assert await said(server.ports[0]) == b"three"

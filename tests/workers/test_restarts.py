@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.workers.crew import dealt
+from netkit.workers.places import dealt
 from netkit.workers.restarts import SHORT_LIFE, Restarts
 
 

@@ -5,6 +5,7 @@
 ``/healthz``     200 as long as the loop turns
 ``/readyz``      200 while it accepts connections; 503 while it starts or drains
 ``/connections`` every open connection, as JSON
+``/workers``     every worker with its figures, as JSON
 =============== ==============================================================
 
 On a Unix socket, whose mode lets in its owner alone, also what changes something
@@ -12,7 +13,7 @@ or tells of the inside:
 
 =================================== =====================================
 ``GET /tasks``                       every asyncio task, and where it waits
-``POST /kick?worker=1&id=7``         cut a connection
+``POST /kick?worker=1&id=7``         cut a connection (``&pid=`` where two have its number)
 ``POST /reload``                     as HUP does
 ``POST /drain``                      as TERM does
 ``POST /scale?workers=4``            have so many workers
@@ -66,6 +67,7 @@ def application(source: Source, *, may_change: bool) -> web.Application:
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/connections", pages.connections)
+    app.router.add_get("/workers", pages.workers)
     if may_change:
         app.router.add_get("/tasks", pages.tasks)
         app.router.add_post("/kick", pages.kick)
@@ -100,13 +102,18 @@ class Pages:
         """Every open connection."""
         return web.json_response(await self._source.connections())
 
+    async def workers(self, _: web.Request) -> web.Response:
+        """Every worker."""
+        return web.json_response(await self._source.workers())
+
     async def kick(self, request: web.Request) -> web.Response:
         """Cut one connection."""
         try:
             worker, number = int(request.query.get("worker", "0")), int(request.query["id"])
+            pid = int(request.query["pid"]) if "pid" in request.query else None
         except (KeyError, ValueError):
             return web.Response(status=400, text="give ?worker=NUMBER&id=NUMBER\n")
-        if await self._source.kick(worker, number):
+        if await self._source.kick(worker, number, pid):
             return web.Response(text="cut\n")
         return web.Response(status=404, text=f"no connection {number} of worker {worker}\n")
 

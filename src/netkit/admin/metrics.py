@@ -18,7 +18,9 @@ from prometheus_client.core import (
 )
 
 from netkit.admin.source import Report
+from netkit.observability.families import Family
 from netkit.observability.figures import BOUNDS, Figures, together
+from netkit.observability.merging import base
 from netkit.version import __version__
 
 LABELLED = (
@@ -28,6 +30,12 @@ LABELLED = (
         "netkit_tls_handshake_failures",
         "TLS handshakes that failed, by reason.",
         "reason",
+    ),
+    (
+        "pauses",
+        "netkit_accept_pauses",
+        "Times that accepting paused, by the limit that was reached.",
+        "limit",
     ),
 )
 PLAIN = (
@@ -40,6 +48,8 @@ GAUGES = (
     ("waiting", "netkit_connections_waiting", "Connections accepted that wait for room."),
     ("lag", "netkit_event_loop_lag_seconds", "How late the loop woke up at its last beat."),
     ("resident", "netkit_resident_memory_bytes", "Memory held by the process."),
+    ("descriptors", "netkit_descriptors_open", "File descriptors in use."),
+    ("descriptors-limit", "netkit_descriptors_limit", "File descriptors that there may be."),
 )
 
 
@@ -71,6 +81,7 @@ class _Once:
             "Workers that ended without being told, and were started again.",
             self._report.restarts,
         )
+        yield from _authored(self._report.authored)
 
 
 def _counters(total: Figures) -> Iterator[Metric]:
@@ -106,3 +117,11 @@ def _gauges(workers: dict[int, Figures]) -> Iterator[Metric]:
             if key in figures.gauges:
                 family.add_metric([str(number)], figures.gauges[key])
         yield family
+
+
+def _authored(families: dict[str, Family]) -> Iterator[Metric]:
+    for name, family in sorted(families.items()):
+        metric = Metric(base(name, family.kind), family.help, family.kind)
+        for (sample, labels), value in family.values.items():
+            metric.add_sample(sample, dict(labels), value)
+        yield metric

@@ -12,10 +12,10 @@ import typer
 
 from netkit.addresses import Address, parse
 from netkit.clients.connect.dialing import Route
-from netkit.clients.connect.local import OutputClosedError
 from netkit.clients.connect.session import Settings, Standard, converse
 from netkit.errors import UsageError
 from netkit.loops import loop_factory
+from netkit.stdio import OutputClosedError
 from netkit.tls.client import client_context
 
 

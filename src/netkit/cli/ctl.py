@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import json
-import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from netkit.addresses import Address, parse
-from netkit.errors import NetworkError, UsageError
-
-WAIT = 60.0
-"""Seconds for an answer: scaling waits until the new workers serve."""
+from netkit.cli import admin_client
+from netkit.cli.admin_client import admin_address
+from netkit.cli.printable import printable
+from netkit.cli.top.columns import CONNECTIONS, WORKERS, Column, entry
+from netkit.cli.top.plain import lined_up
+from netkit.cli.top.rates import Row
+from netkit.errors import NetworkError
 
 app = typer.Typer(
     help="Ask and steer a server that runs with --admin unix:PATH.", no_args_is_help=True
@@ -29,25 +30,37 @@ AsJSON = Annotated[bool, typer.Option("--json", help="For scripts.")]
 @app.command("list")
 def list_connections(admin: Where, as_json: AsJSON = False) -> None:
     """List the open connections."""
-    found = json.loads(ask(admin, "GET", "/connections"))
-    if as_json:
-        print(json.dumps(found, indent=1))
-        return
-    heads = ("WORKER", "ID", "PEER", "AGE", "IN", "OUT", "TLS")
-    print(table([heads, *map(row, found)]))
+    found = ask_json(admin, "/connections")
+    show(found, without_rates(CONNECTIONS), found, as_json)
+
+
+@app.command()
+def workers(admin: Where, as_json: AsJSON = False) -> None:
+    """List the workers: what each does and holds."""
+    found = ask_json(admin, "/workers")
+    show(found, without_rates(WORKERS), found["workers"], as_json)
 
 
 @app.command()
 def tasks(admin: Where, as_json: AsJSON = False) -> None:
-    """Show every asyncio task and where it waits."""
-    found = json.loads(ask(admin, "GET", "/tasks"))
+    """List every asyncio task: its coroutine, and where it waits."""
+    found = ask_json(admin, "/tasks")
+    show(found, TASKS, found, as_json)
+    complain_of_silent(admin, found)
+
+
+@app.command()
+def stacks(admin: Where, as_json: AsJSON = False) -> None:
+    """Show the whole stack of every asyncio task, outermost first."""
+    found = ask_json(admin, "/tasks")
     if as_json:
         print(json.dumps(found, indent=1))
-        return
-    for each in found:
-        print(f"worker {each['worker']} {each['task']}")
-        for depth, place in enumerate(each["stack"], 1):
-            print(f"{'  ' * depth}{place}")
+    else:
+        for each in found:
+            print(f"worker {each['worker']} {printable(each['task'])}")
+            for depth, place in enumerate(each["stack"], 1):
+                print(f"{'  ' * depth}{place}")
+    complain_of_silent(admin, found)
 
 
 @app.command()
@@ -55,9 +68,13 @@ def kick(
     admin: Where,
     worker: Annotated[int, typer.Argument(help="Its worker; 0 where there is one process.")],
     number: Annotated[int, typer.Argument(metavar="ID", help="Its number in the list.")],
+    pid: Annotated[
+        int | None, typer.Option(help="Which process, while an old worker of the number drains.")
+    ] = None,
 ) -> None:
     """Cut a connection."""
-    print(ask(admin, "POST", f"/kick?worker={worker}&id={number}").strip())
+    which = f"worker={worker}&id={number}" + (f"&pid={pid}" if pid is not None else "")
+    print(ask(admin, "POST", f"/kick?{which}").strip())
 
 
 @app.command()
@@ -80,59 +97,52 @@ def scale(admin: Where, workers: Annotated[int, typer.Argument(help="How many.")
 
 def ask(admin: str, method: str, path: str) -> str:
     """The answer's body. Raises `NetworkError` if there is none, `UsageError` if it refuses."""
-    address = parse(admin, flag="ADMIN")
-    if address.scheme not in ("tcp", "unix"):
-        raise UsageError(f"{admin}: an admin address is unix:PATH or HOST:PORT")
-    connection = Connection(address)
-    try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        body = answer.read().decode()
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise NetworkError(f"{address}: {why}; is a server there, with this --admin?") from None
-    finally:
-        connection.close()
-    if answer.status == 404 and method == "POST" and "no connection" not in body:
-        raise UsageError(f"{address}: it changes nothing over TCP; give the server's unix: address")
-    if answer.status >= 400:
-        raise UsageError(f"{address}: {body.strip()}")
-    return body
+    return asyncio.run(admin_client.ask(admin_address(admin), method, path))
 
 
-class Connection(http.client.HTTPConnection):
-    """HTTP over TCP or a Unix socket."""
-
-    def __init__(self, address: Address) -> None:
-        super().__init__(address.host or "localhost", address.port or None, timeout=WAIT)
-        self._address = address
-
-    def connect(self) -> None:
-        """See `http.client.HTTPConnection`."""
-        if self._address.scheme == "tcp":
-            super().connect()
-            return
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(WAIT)
-        self.sock.connect(self._address.socket_path)
+def ask_json(admin: str, path: str) -> Any:
+    """What GET gives. Raises as `ask` does."""
+    return asyncio.run(admin_client.ask_json(admin_address(admin), path))
 
 
-def row(each: dict[str, Any]) -> Sequence[str]:
-    """One connection of the list, as text."""
-    known = [each["received"], each["sent"], each["tls"]]
-    return [
-        str(each["worker"]),
-        str(each["id"]),
-        each["peer"],
-        f"{each['age']:.1f} s",
-        *("-" if value is None else str(value) for value in known),
+def show(
+    found: Any, columns: Sequence[Column], entries: Iterable[dict[str, Any]], as_json: bool
+) -> None:
+    """Print what was found as it came, or its entries as a table."""
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print("\n".join(lined_up(columns, map(Row, entries))))
+
+
+def complain_of_silent(admin: str, found: list[dict[str, Any]]) -> None:
+    """Raise `NetworkError` if a worker is not in the answer, since it gave none."""
+    answered = {each.get("pid") for each in found}
+    silent = [
+        f"worker {each['worker']} (pid {each['pid']})"
+        for each in ask_json(admin, "/workers")["workers"]
+        if each["worker"] and each["pid"] not in answered
     ]
+    if silent:
+        raise NetworkError(
+            f"no answer from {', '.join(silent)}: its loop is held up; "
+            "the server's log says by what (--warn-stall)"
+        )
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns that line up."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
-        for each in rows
-    )
+def without_rates(columns: Sequence[Column]) -> list[Column]:
+    """Those that one answer fills."""
+    return [column for column in columns if not column.head.endswith("/s")]
+
+
+def _at(index: int) -> Callable[[Row], str | None]:
+    """A place of a task's stack; None where it has none: it waits in no coroutine."""
+    return lambda row: row.entry["stack"][index] if row.entry["stack"] else None
+
+
+TASKS = (
+    Column("WORKER", entry("worker"), str, 6),
+    Column("TASK", entry("task"), printable, 30, is_text=True),
+    Column("COROUTINE", _at(0), str, 40, is_text=True),
+    Column("WAITS IN", _at(-1), str, 40, is_text=True),
+)

@@ -134,6 +134,7 @@ def _as_member(asked: Asked, inheritance: Inheritance, at_end: Callable[[], None
             grace=asked.running.timeout_graceful_shutdown,
             spread=asked.running.drain_spread,
             tally=asked.tally(),
+            account=inheritance.account(),
         )
 
     run_member(

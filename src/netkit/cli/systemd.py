@@ -130,6 +130,7 @@ def _unit(
         own_certificates=secure and not tls.ssl_certfile,
         connections=options["limit_connections"],
         grace=options["timeout_graceful_shutdown"],
+        asks_for_interfaces=service.asks_for_interfaces,
         version=own["systemd_version"] or _systemd_version(),
     )
 

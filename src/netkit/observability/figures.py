@@ -91,6 +91,8 @@ def of_connections(connections: Connections) -> Figures:
     counters: Counter[str] = Counter(accepted=connections.accepted)
     for reason, count in connections.refused.items():
         counters[f"refused:{reason}"] = count
+    for reason, count in connections.gate.pauses.items():
+        counters[f"pauses:{reason}"] = count
     for reason, count in connections.handshake_failures.items():
         counters[f"handshake-failures:{reason}"] = count
     gauges = {"open": len(connections.open), "waiting": len(connections.waiting)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netkit import descriptions
 from netkit.connections import Connection, Connections
 
 
@@ -27,4 +28,5 @@ def described(connection: Connection, now: float) -> dict[str, Any]:
         "quiet": round(traffic.quiet, 3) if traffic else None,
         "rtt": traffic.rtt if traffic else None,
         "unsent": connection.unsent(),
+        "says": descriptions.described(connection),
     }

@@ -65,18 +65,19 @@ class Notifier:
             self._socket = None
 
     def ready(self) -> None:
-        """The service accepts; said once."""
+        """The service accepts; said once, and after it that a reload is due since its start."""
         if not self._is_ready:
             self._is_ready = True
             self._state("READY=1")
+            if self._reloads:
+                self._say_reloading()
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """Around a reload, said once the service is ready; of several the last end counts."""
         self._reloads += 1
-        # In one datagram: by the time systemd knows which request this answers.
         if self._is_ready:
-            self._state(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._say_reloading()
         try:
             yield
         finally:
@@ -119,6 +120,10 @@ class Notifier:
         while True:
             self._send("WATCHDOG=1")
             await asyncio.sleep(self.watchdog / 2)  # as sd_watchdog_enabled(3) advises
+
+    def _say_reloading(self) -> None:
+        # In one datagram: by the time systemd knows which request this answers.
+        self._state(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def _state(self, message: str) -> None:
         """Say a state, unless it is too late for any; it waits while the queue is full."""

@@ -53,7 +53,6 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectProc=invisible
 ProcSubset=pid
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -82,6 +81,7 @@ def service_unit(unit: Unit) -> str:
             "# No more rights than it needs.",
             *_rights(unit),
             HARDENING,
+            f"RestrictAddressFamilies={' '.join(_families(unit))}",
             "",
             "[Install]",
             "WantedBy=multi-user.target",
@@ -89,6 +89,13 @@ def service_unit(unit: Unit) -> str:
             "",
         ]
     )
+
+
+def _families(unit: Unit) -> Iterator[str]:
+    """The kinds of sockets that it may have."""
+    yield from ("AF_UNIX", "AF_INET", "AF_INET6")
+    if unit.asks_for_interfaces:
+        yield "AF_NETLINK"
 
 
 def _order(unit: Unit) -> Iterator[str]:

@@ -47,6 +47,8 @@ class Unit:
     """How many each of its processes may hold."""
     grace: float = 10.0
     """Seconds that it drains at most."""
+    asks_for_interfaces: bool = False
+    """Whether it asks the kernel which interfaces there are (rtnetlink(7))."""
     version: int = RELOADS_BY_NOTIFYING
     """Of the systemd that will read it."""
 

@@ -74,6 +74,8 @@ class ServerTLS:
         self._options = options
         self._renew_at = time.monotonic() + RENEW_EVERY
         self._stamps = self._current_stamps()
+        self._doubted: list[Stamp] = []
+        """The files when they were last found unusable, which was not reported."""
         self._served = [self._load(index) for index in range(len(options.certs))]
         self.context = self._blank()
         self._load_front()
@@ -85,13 +87,14 @@ class ServerTLS:
         """Lines about what is allowed but unwise, for the pairs now in force."""
         return [line for served in self._served for line in served.pair.warnings]
 
-    def reload_if_changed(self) -> list[str]:
+    def reload_if_changed(self, *, patient: bool = False) -> list[str]:
         """Look at the files and put changed ones in force; return a line for each.
 
         Takes a few microseconds per file while nothing has changed. A pair or CA
         that cannot be used raises CertificateError, after the others are in force:
         what was served before it stays, and it is not reported again until it
-        changes once more. Call it from the loop's thread.
+        changes once more. With `patient` it is reported at the second look that finds
+        it so: one file may be replaced after the other. Call it from the loop's thread.
         """
         if self._options.renew is not None and time.monotonic() >= self._renew_at:
             self._renew_at = time.monotonic() + RENEW_EVERY
@@ -112,7 +115,9 @@ class ServerTLS:
                 lines.append(self._line(index, new_pair))
             except CertificateError as error:
                 problems.append(str(error))
-        if problems:
+        if problems and patient and stamps != self._doubted:
+            self._doubted, self._stamps = stamps, before
+        elif problems:
             raise CertificateError("; ".join(dict.fromkeys(problems)))
         return list(dict.fromkeys(lines))
 

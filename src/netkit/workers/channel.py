@@ -1,9 +1,9 @@
 """A socket pair between supervisor and worker: each message is one line of JSON.
 
 Worker to supervisor: ``ready``, ``failed`` with `why` and `status`, ``beat`` with
-`figures`, ``answer`` with `to` and `value`. Supervisor to worker: ``retire``,
-``hurry``, ``ask`` with `number` and `what`. The end of the channel says that the
-other side is gone.
+`figures`, ``answer`` with `to` and `value`, ``last`` with `figures` and `authored`.
+Supervisor to worker: ``retire``, ``hurry``, ``ask`` with `number` and `what`. The
+end of the channel says that the other side is gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Channel:
     @classmethod
     async def over(cls, sock: socket.socket) -> Channel:
         """Speak over one socket of a pair, which is the channel's from now on."""
-        return cls(*await asyncio.open_connection(sock=sock, limit=LONGEST))
+        reader, writer = await asyncio.open_connection(sock=sock, limit=LONGEST)
+        writer.transport.set_write_buffer_limits(high=0)  # so that drain() waits for it all
+        return cls(reader, writer)
 
     def say(self, what: str, /, **more: Any) -> None:
         """Send a message; if the other side is gone, nobody hears it."""

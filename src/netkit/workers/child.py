@@ -13,12 +13,18 @@ from itertools import count
 from typing import Any
 
 from netkit.endpoints import Endpoint
+from netkit.ledger import Ledger
+from netkit.observability.families import Families
 from netkit.observability.figures import Figures
 from netkit.workers.channel import Channel
-from netkit.workers.inheritance import IGNORED, Inheritance
+from netkit.workers.inheritance import BLOCKED, Inheritance
 
 ANSWER = 2.0
 """Seconds for an answer; a worker whose loop is held up gives none."""
+
+LEFT = 0.5
+"""Seconds for what a worker that has ended left in its channel; processes that it forked
+may hold that open."""
 
 
 @dataclass(frozen=True)
@@ -36,39 +42,45 @@ class Child:
     number: int
     process: asyncio.subprocess.Process
     channel: Channel
-    born: float
-    """`loop.time()`."""
     ready_at: float = 0.0
     """`loop.time()` when it began to serve; 0 before."""
     heard_at: float = 0.0
     """`loop.time()` of its last sign of life."""
     figures: Figures = field(default_factory=Figures)
     """What it said last of itself."""
+    authored: Families = field(default_factory=Families)
+    """What it said last of what its author counts."""
     failure: Failure | None = None
+    _let_go: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is to be done once its process is gone."""
     _asked: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
     _questions: Iterator[int] = field(default_factory=count)
 
     @classmethod
     async def start(
-        cls, number: int, command: Sequence[str], endpoints: Sequence[Endpoint]
+        cls, number: int, command: Sequence[str], endpoints: Sequence[Endpoint], ledger: Ledger
     ) -> Child:
-        """Start a worker that inherits these sockets. Raises OSError.
+        """Start a worker that inherits these sockets, and a row of the ledger. Raises OSError.
 
         One at a time: the signal mask meanwhile is the process's.
         """
         ours, theirs = socket.socketpair()
+        row = ledger.take()
         loop = asyncio.get_running_loop()
         with theirs:
             inheritance = Inheritance(
                 number,
                 theirs.fileno(),
                 tuple((str(each.address), each.sock.fileno()) for each in endpoints),
+                None if row is None else (ledger.descriptor, row),
             )
             descriptors = [theirs.fileno(), *(each.sock.fileno() for each in endpoints)]
+            if row is not None:
+                descriptors.append(ledger.descriptor)
             try:
                 # A worker is born deaf to these: until it has said what it does about
                 # them, Ctrl-C would be a traceback and a hang-up its end.
-                signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+                signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
                 try:
                     process = await asyncio.create_subprocess_exec(
                         *command,
@@ -77,15 +89,19 @@ class Child:
                         env={**os.environ, **inheritance.environment()},
                     )
                 finally:
-                    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
             except BaseException:  # a cancellation too
                 ours.close()
+                if row is not None:
+                    ledger.give_back(row)
                 raise
-        now = loop.time()
-        return cls(number, process, await Channel.over(ours), now, heard_at=now)
+        child = cls(number, process, await Channel.over(ours), heard_at=loop.time())
+        if row is not None:
+            child._let_go.callback(ledger.give_back, row)
+        return child
 
     async def listen(self) -> None:
-        """Take in what it says until it hangs up, or is ready."""
+        """Take in what it says until it is ready, has said its last, or hangs up."""
         while (message := await self.channel.hear()) is not None:
             self.heard_at = asyncio.get_running_loop().time()
             match message:
@@ -96,6 +112,10 @@ class Child:
                     self.failure = Failure(why, status)
                 case {"is": "beat", "figures": dict(told)}:
                     self.figures = Figures.of(told).at_least(self.figures)
+                case {"is": "last", "figures": dict(told), "authored": dict(counted)}:
+                    self.figures = Figures.of(told).at_least(self.figures)
+                    self.authored = Families.of(counted).at_least(self.authored)
+                    break
                 case {"is": "answer", "to": int(number), "value": value}:
                     self._answered(number, value)
         for number in list(self._asked):
@@ -146,12 +166,22 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens if it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        # As asyncio does itself from 3.13 on: before, its send_signal() may reap a process that
+        # has just ended, and the status is lost (CPython issue 87744).
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def ended(self) -> int:
-        """Wait for its end; its status, negative for the signal that it died by."""
+        """Wait for its end; its status, negative for the signal that it died by.
+
+        What it said last is taken in, so nobody may `listen` by now.
+        """
         status = await self.process.wait()
+        self._let_go.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEFT):
+                await self.listen()
         self.channel.close()
         return status
 

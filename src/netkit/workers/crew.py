@@ -10,6 +10,8 @@ Rules:
   delay that doubles.
 - With fewer workers than sets of sockets, the sets are dealt out among those
   that stay.
+- One change at a time, in the order in which they were asked for. However often a
+  reload is asked for during another, one more follows.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from netkit.errors import NetkitError, StartError
+from netkit.ledger import Ledger
+from netkit.observability.families import Families
 from netkit.observability.figures import Figures
+from netkit.plurals import counted
 from netkit.workers.child import Child, Failure, said
 from netkit.workers.health import Health
-from netkit.workers.restarts import Restarts
+from netkit.workers.places import Place, dealt
 from netkit.workers.sockets import Sockets
 
 log = logging.getLogger("netkit.workers")
@@ -33,28 +37,6 @@ LOOK = 1.0
 
 MARGIN = 5.0
 """Seconds that a worker gets beyond its grace period to end by itself."""
-
-
-@dataclass
-class Place:
-    """One worker's place in the crew, whoever holds it."""
-
-    number: int
-    sets: list[int]
-    """Which sets of sockets its worker serves."""
-    child: Child | None = None
-    restarts: Restarts = field(default_factory=Restarts)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set to have its worker replaced."""
-    answer: asyncio.Future[bool] | None = None
-    """Whether that went well."""
-    task: asyncio.Task[None] | None = None
-
-    def answered(self, well: bool) -> None:
-        """Tell who asked."""
-        self.asked.clear()
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_result(well)
 
 
 class NotStartedError(NetkitError):
@@ -69,21 +51,32 @@ class Crew:
     """All workers of a supervisor. `start` it, then `stop` it in any case."""
 
     def __init__(
-        self, command: Sequence[str], sockets: Sockets, health: Health, grace: float
+        self,
+        command: Sequence[str],
+        sockets: Sockets,
+        ledger: Ledger,
+        health: Health,
+        grace: float,
     ) -> None:
         self.places: list[Place] = []
+        self.wanted = 0
+        """How many places there are once all that was asked for is done."""
         self.deaths = 0
         """Workers that ended without being told."""
         self.settled = Figures()
         """What those that are gone had counted."""
+        self.authored = Families()
+        """What their author had, of that."""
         self._command = command
         self._sockets = sockets
+        self._ledger = ledger
         self._health = health
         self._grace = grace
         self._retiring: set[asyncio.Task[None]] = set()
         self._leaving: set[Child] = set()
         self._stopping = False
         self._changing = asyncio.Lock()
+        self._reload_is_due = False
         self._spawning = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
 
@@ -94,39 +87,52 @@ class Crew:
 
     async def start(self, count: int) -> None:
         """Return when all are ready. Raises `NotStartedError` if the first one is not."""
-        self._sockets.provide(count)
-        for number, sets in enumerate(dealt(count, count), 1):
-            self.places.append(Place(number, sets))
-        first, *others = self.places
-        child = await self._started(first)
-        if isinstance(child, Failure):
-            raise NotStartedError(child)
-        first.child = child
-        self._tend(first)
-        await asyncio.gather(*(self._filled(place) for place in others))
+        self.wanted = count
+        async with self._changing:
+            self._sockets.provide(count)
+            for number, sets in enumerate(dealt(count, count), 1):
+                self.places.append(Place(number, sets))
+            self._ledger.share_among(count)
+            first, *others = self.places
+            child = await self._started(first)
+            if isinstance(child, Failure):
+                raise NotStartedError(child)
+            first.child = child
+            self._tend(first)
+            await asyncio.gather(*(self._filled(place) for place in others))
 
     async def reload(self) -> None:
-        """Replace all workers, one after the other; stop at the first that cannot be."""
+        """Replace all workers, one after the other; stop at the first that cannot be.
+
+        Returns at once if a reload is due that has not begun: that one is new enough.
+        """
+        if self._reload_is_due:
+            return
+        self._reload_is_due = True
         async with self._changing:
+            self._reload_is_due = False
             for place in list(self.places):
                 if not await self._replaced(place):
                     log.error("reload given up: the workers that serve go on")
                     return
-            log.info("reloaded %d workers", len(self.places))
+            log.info("reloaded %s", counted(len(self.places), "worker"))
 
     async def scale(self, count: int) -> None:
         """Have so many workers, at least 1; no newcomer is lost on the way."""
+        self.wanted = count
         async with self._changing:
             before = len(self.places)
             try:
                 self._sockets.provide(count)
             except StartError as error:
+                self.wanted = before
                 log.error("cannot add a worker: %s", error)
                 return
             deal = dealt(len(self._sockets.sets), count)
             for number in range(before + 1, count + 1):
                 place = Place(number, deal[number - 1])
                 self.places.append(place)
+                self._ledger.share_among(len(self.places))
                 await self._filled(place)
             # Those that get other sockets serve them before those who had them leave.
             for place, sets in zip(self.places, deal, strict=False):
@@ -134,12 +140,15 @@ class Crew:
                     old, place.sets = place.sets, sets
                     if not await self._replaced(place):
                         place.sets = old
-                        log.error("still %d workers: one could not be replaced", before)
+                        self.wanted = len(self.places)
+                        still = counted(self.wanted, "worker")
+                        log.error("still %s: one could not be replaced", still)
                         return
             for place in self.places[count:]:
                 self._give_up(place)
             del self.places[count:]
-            log.info("%d workers", count)
+            self._ledger.share_among(count)
+            log.info("%s", counted(count, "worker"))
 
     def hurry(self) -> None:
         """End all grace periods now."""
@@ -192,7 +201,7 @@ class Crew:
         if isinstance(child, Failure):
             log.error("worker %d could not start: %s", place.number, child.why)
             place.answered(False)
-            await asyncio.sleep(place.restarts.after(0.0))  # back-off
+            await place.back_off(0.0)
         else:
             place.child = child
             place.answered(True)
@@ -203,7 +212,7 @@ class Crew:
         if isinstance(new, Failure):
             log.error("worker %d cannot be replaced: %s", place.number, new.why)
             place.answered(False)
-            await asyncio.sleep(place.restarts.after(0.0))  # back-off
+            place.bear_until = self._loop.time() + place.restarts.after(0.0)
         else:
             place.child = new
             self._retire(old)
@@ -211,20 +220,20 @@ class Crew:
 
     async def _buried(self, place: Place, child: Child) -> None:
         status = await child.ended()
-        self.settled.counters.update(child.figures.counters)
+        self._settle(child)
         place.child = None
         self.deaths += 1
         log.warning(
             "worker %d (pid %d) died: %s; starting another", place.number, child.pid, said(status)
         )
-        await asyncio.sleep(place.restarts.after(child.served()))  # back-off
+        await place.back_off(child.served())
 
     async def _started(self, place: Place) -> Child | Failure:
         """Start a worker for a place, and wait until it is ready or will never be."""
         endpoints = [each for index in place.sets for each in self._sockets.sets[index]]
         try:
             async with self._spawning:
-                child = await Child.start(place.number, self._command, endpoints)
+                child = await Child.start(place.number, self._command, endpoints, self._ledger)
         except OSError as error:
             return Failure(f"cannot start a process: {error.strerror}", StartError.exit_code)
         try:
@@ -249,6 +258,7 @@ class Crew:
         ended = self._loop.create_task(child.process.wait())
         asked = self._loop.create_task(place.asked.wait())
         hearing = self._loop.create_task(child.listen())
+        looked = self._loop.time()
         try:
             while True:
                 await asyncio.wait(
@@ -258,15 +268,20 @@ class Crew:
                     return ""
                 if asked.done():
                     return "asked for"
-                now = self._loop.time()
-                if now - child.heard_at >= self._health.timeout:
+                now, before = self._loop.time(), looked
+                looked = now
+                if now - before >= self._health.timeout / 2:
+                    child.heard_at = now  # we were stopped ourselves (Ctrl-Z), and heard nobody
+                elif now - child.heard_at >= self._health.timeout:
                     log.error(
                         "worker %d (pid %d) has hung for %g s: killed",
                         place.number, child.pid, self._health.timeout,
                     )  # fmt: skip
                     child.kill()
                     await ended
-                elif why := self._health.worn(child.served(), child.figures):
+                elif now >= place.bear_until and (
+                    why := self._health.worn(child.served(), child.figures)
+                ):
                     return why
         finally:
             for task in (ended, asked, hearing):
@@ -289,13 +304,13 @@ class Crew:
             place.child = None
 
     def _retire(self, child: Child) -> None:
+        self._leaving.add(child)  # at once: `children` has it all the time
         task = self._loop.create_task(self._retired(child))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
     async def _retired(self, child: Child) -> None:
         """See a worker out; it keeps to the grace period itself, or is killed."""
-        self._leaving.add(child)
         hearing = self._loop.create_task(child.listen())
         if self._stopping:
             child.drain()
@@ -309,11 +324,11 @@ class Crew:
             child.kill()
         finally:
             hearing.cancel()
+            await asyncio.wait([hearing])
             await child.ended()
             self._leaving.discard(child)
-            self.settled.counters.update(child.figures.counters)
+            self._settle(child)
 
-
-def dealt(sets: int, workers: int) -> list[list[int]]:
-    """Which sets of sockets each worker serves: all of them are served."""
-    return [list(range(worker, max(sets, workers), workers)) for worker in range(workers)]
+    def _settle(self, child: Child) -> None:
+        self.settled.counters.update(child.figures.counters)
+        self.authored.settle(child.authored)

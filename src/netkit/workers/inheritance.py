@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 from netkit import addresses
 from netkit.endpoints import Endpoint
+from netkit.ledger import SIZE, Account
+from netkit.signals import SPARE
 
 VARIABLE = "NETKIT_INHERITED"
 
-IGNORED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU})
-"""Signals that mean the supervisor; a worker is started with them blocked."""
+IGNORED = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU})
+"""Signals that mean the supervisor."""
+
+BLOCKED = IGNORED | {*SPARE}
+"""Signals with which a worker is started blocked, until it has said what it does about them."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,17 @@ class Inheritance:
     """Descriptor of its end of the pair."""
     sockets: tuple[tuple[str, int], ...]
     """Addresses it serves, with the descriptors of their bound sockets."""
+    ledger: tuple[int, int] | None = None
+    """Descriptor of what all workers count in, and its row there; None: it counts alone."""
 
     def environment(self) -> dict[str, str]:
         """As the worker's `inherited` reads it."""
-        told = {"number": self.number, "channel": self.channel, "sockets": self.sockets}
+        told = {
+            "number": self.number,
+            "channel": self.channel,
+            "sockets": self.sockets,
+            "ledger": self.ledger,
+        }
         return {VARIABLE: json.dumps(told)}
 
     def endpoints(self) -> list[Endpoint]:
@@ -41,6 +53,19 @@ class Inheritance:
             for url, descriptor in self.sockets
         ]
 
+    def account(self) -> Account | None:
+        """Its account in the ledger, which lasts as long as the process; ask once.
+
+        None if it has none, or if the supervisor runs an earlier netkit with another layout.
+        """
+        if self.ledger is None:
+            return None
+        descriptor, row = self.ledger
+        try:
+            return Account(descriptor, row) if os.fstat(descriptor).st_size == SIZE else None
+        finally:
+            os.close(descriptor)
+
 
 def inherited(environment: Mapping[str, str] = os.environ) -> Inheritance | None:
     """What this process got from a supervisor; None if it has none."""
@@ -49,4 +74,7 @@ def inherited(environment: Mapping[str, str] = os.environ) -> Inheritance | None
         return None
     told = json.loads(text)
     sockets = tuple((str(url), int(descriptor)) for url, descriptor in told["sockets"])
-    return Inheritance(told["number"], told["channel"], sockets)
+    ledger = told.get("ledger")
+    return Inheritance(
+        told["number"], told["channel"], sockets, None if ledger is None else tuple(ledger)
+    )

@@ -2,34 +2,34 @@
 
 Its supervisor alone decides when it ends. A terminal's Ctrl-C and hang-up reach
 the whole process group, and systemd's TERM all processes of a service: here INT,
-HUP and a second TERM do nothing.
+QUIT, HUP and a second TERM do nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from netkit.errors import NetkitError
+from netkit.observability.authored import Authored
 from netkit.observability.figures import Figures, of_connections
 from netkit.observability.listing import listing
 from netkit.observability.tasks import tasks
+from netkit.observability.vitals import vitals
 from netkit.server import Server
+from netkit.signals import leave_spare
 from netkit.workers.channel import Channel
-from netkit.workers.inheritance import IGNORED, Inheritance
-
-STATM = Path("/proc/self/statm")
-"""Memory in pages, the second word what is resident (proc_pid_statm(5))."""
+from netkit.workers.inheritance import BLOCKED, IGNORED, Inheritance
 
 BEAT = 1.0
 """Seconds between two signs of life."""
+
+FAREWELL = 2.0
+"""Seconds at most to say the last; a supervisor that is held up does not keep us."""
 
 
 async def serve_as_member(
@@ -46,7 +46,8 @@ async def serve_as_member(
     for number in IGNORED:
         loop.add_signal_handler(number, nothing)
     loop.add_signal_handler(signal.SIGTERM, told.end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+    leave_spare(loop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
     try:
         server = prepare()
         await server.start()
@@ -56,7 +57,8 @@ async def serve_as_member(
         channel.close()
         raise SystemExit(error.exit_code) from None  # the supervisor tells people, once
     channel.say("ready")
-    obeying = loop.create_task(obey(channel, server, told))
+    authored = Authored(server.service)
+    obeying = loop.create_task(obey(channel, server, authored, told))
     beating = loop.create_task(beat(channel, server))
     try:
         await told.anything.wait()
@@ -66,6 +68,7 @@ async def serve_as_member(
         ending.cancel()
         await server.stop()
         await retiring
+        await say_last(channel, server, authored)
     finally:
         for task in (obeying, beating):
             task.cancel()
@@ -95,7 +98,7 @@ def nothing() -> None:
     """Not our signal."""
 
 
-async def obey(channel: Channel, server: Server, told: Told) -> None:
+async def obey(channel: Channel, server: Server, authored: Authored, told: Told) -> None:
     """Do what the supervisor says; without one, end."""
     while (message := await channel.hear()) is not None:
         match message:
@@ -103,6 +106,8 @@ async def obey(channel: Channel, server: Server, told: Told) -> None:
                 told.retire()
             case {"is": "hurry"}:
                 server.hurry()
+            case {"is": "ask", "number": number, "what": "authored"}:
+                channel.say("answer", to=number, value=authored.families().told())
             case {"is": "ask", "number": number, "what": what, **more}:
                 channel.say("answer", to=number, value=answer(server, what, **more))
     told.end()
@@ -122,6 +127,15 @@ def answer(server: Server, what: str, **more: Any) -> Any:
     return None
 
 
+async def say_last(channel: Channel, server: Server, authored: Authored) -> None:
+    """Say what was counted to the end, so that none of it is lost."""
+    counted = figures(server, open_too=False).told()
+    channel.say("last", figures=counted, authored=authored.families(at_end=True).told())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FAREWELL):
+            await channel.flushed()
+
+
 async def beat(channel: Channel, server: Server) -> None:
     """Say once a second that the loop turns, and what it has to do."""
     loop = asyncio.get_running_loop()
@@ -130,23 +144,17 @@ async def beat(channel: Channel, server: Server) -> None:
         now = figures(server, open_too=False)
         now.gauges["lag"] = max(0.0, loop.time() - due)
         channel.say("beat", figures=now.told())
+        if server.account is not None:
+            server.account.report(int(now.gauges["resident"]), int(now.gauges["open"]))
         due = loop.time() + BEAT
         await asyncio.sleep(BEAT)  # the pace of the beat
 
 
 def figures(server: Server, *, open_too: bool) -> Figures:
-    """All that this worker has counted, and the memory that it holds."""
+    """All that this worker has counted, and what its process holds."""
     if server.tally is None:
         now = of_connections(server.connections)
     else:
         now = server.tally.figures(server.connections, open_too=open_too)
-    now.gauges["resident"] = resident()
+    now.gauges.update(vitals())
     return now
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds now (most ever, elsewhere than on Linux)."""
-    with contextlib.suppress(OSError):
-        return int(STATM.read_text().split()[1]) * resource.getpagesize()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
