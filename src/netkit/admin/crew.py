@@ -35,7 +35,7 @@ class Everyone:
         for child in self._crew.children:
             before = workers.get(child.number, Figures())
             workers[child.number] = together([before, child.figures])
-        return Report(workers, self._crew.settled, self._crew.deaths, self._authored())
+        return Report(workers, self._crew.departures.settled, self._crew.deaths, self._authored())
 
     async def workers(self) -> dict[str, Any]:
         """See `Source`. Of a worker that does not answer it has what that said last."""
@@ -56,7 +56,7 @@ class Everyone:
             for child in self._crew.children
         ]
         uptime = time.monotonic() - self._began
-        return overview(uptime, self._crew.settled, self._crew.deaths, workers)
+        return overview(uptime, self._crew.departures.settled, self._crew.deaths, workers)
 
     async def connections(self) -> list[dict[str, Any]]:
         """See `Source`."""
@@ -87,7 +87,7 @@ class Everyone:
             str(child.number) if child in serving else f"{child.number}/{child.pid}": child.authored
             for child in self._crew.children
         }
-        return self._merging(live, self._crew.authored)
+        return self._merging(live, self._crew.departures.authored)
 
     async def _all(self, what: str) -> list[dict[str, Any]]:
         children = self._crew.children

@@ -15,6 +15,7 @@ the same sockets, so none of them is refused or reset.
 `health`       what is held against a worker
 `restarts`     how long to wait before another try
 `places`       a worker's place in the crew, and which sockets go with it
+`departures`   workers on their way out
 `crew`         which worker serves which sockets: start, replace, scale
 `reloading`    a reload at each change of a source file, for development
 `supervisor`   the process: signals, its end, its exit status

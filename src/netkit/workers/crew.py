@@ -22,10 +22,9 @@ from collections.abc import Sequence
 
 from netkit.errors import NetkitError, StartError
 from netkit.ledger import Ledger
-from netkit.observability.families import Families
-from netkit.observability.figures import Figures
 from netkit.plurals import counted
 from netkit.workers.child import Child, Failure, said
+from netkit.workers.departures import Departures
 from netkit.workers.health import Health
 from netkit.workers.places import Place, dealt
 from netkit.workers.sockets import Sockets
@@ -34,9 +33,6 @@ log = logging.getLogger("netkit.workers")
 
 LOOK = 1.0
 """Seconds between looks at a worker's health."""
-
-MARGIN = 5.0
-"""Seconds that a worker gets beyond its grace period to end by itself."""
 
 
 class NotStartedError(NetkitError):
@@ -63,17 +59,11 @@ class Crew:
         """How many places there are once all that was asked for is done."""
         self.deaths = 0
         """Workers that ended without being told."""
-        self.settled = Figures()
-        """What those that are gone had counted."""
-        self.authored = Families()
-        """What their author had, of that."""
+        self.departures = Departures(grace)
         self._command = command
         self._sockets = sockets
         self._ledger = ledger
         self._health = health
-        self._grace = grace
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._leaving: set[Child] = set()
         self._stopping = False
         self._changing = asyncio.Lock()
         self._reload_is_due = False
@@ -158,15 +148,13 @@ class Crew:
     async def stop(self) -> None:
         """Drain all workers, and wait for the end of each."""
         self._stopping = True
-        for child in self._leaving:
-            child.drain()
+        self.departures.drain()
         tasks = [place.task for place in self.places if place.task is not None]
         for place in self.places:
             self._give_up(place)
         self.places.clear()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while self._retiring:
-            await asyncio.wait(self._retiring)
+        await self.departures.gone()
 
     # ---- one place ----
 
@@ -215,12 +203,12 @@ class Crew:
             place.bear_until = self._loop.time() + place.restarts.after(0.0)
         else:
             place.child = new
-            self._retire(old)
+            self.departures.see_out(old)
             place.answered(True)
 
     async def _buried(self, place: Place, child: Child) -> None:
         status = await child.ended()
-        self._settle(child)
+        self.departures.settle(child)
         place.child = None
         self.deaths += 1
         log.warning(
@@ -247,7 +235,7 @@ class Crew:
                 return child
         except asyncio.CancelledError:
             child.kill()
-            self._retire(child)
+            self.departures.see_out(child)
             raise
         child.kill()
         status = await child.ended()
@@ -293,42 +281,12 @@ class Crew:
     @property
     def children(self) -> list[Child]:
         """All that live: those that serve, and those that are on their way out."""
-        return [*(place.child for place in self.places if place.child), *self._leaving]
+        return [*(place.child for place in self.places if place.child), *self.departures.leaving]
 
     def _give_up(self, place: Place) -> None:
         """Let a place's worker go, with no other after it."""
         if place.task is not None:
             place.task.cancel()
         if place.child is not None:
-            self._retire(place.child)
+            self.departures.see_out(place.child)
             place.child = None
-
-    def _retire(self, child: Child) -> None:
-        self._leaving.add(child)  # at once: `children` has it all the time
-        task = self._loop.create_task(self._retired(child))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-    async def _retired(self, child: Child) -> None:
-        """See a worker out; it keeps to the grace period itself, or is killed."""
-        hearing = self._loop.create_task(child.listen())
-        if self._stopping:
-            child.drain()
-        else:
-            child.retire()
-        try:
-            async with asyncio.timeout(self._grace + MARGIN):
-                await child.process.wait()
-        except TimeoutError:
-            log.error("worker %d (pid %d) does not end: killed", child.number, child.pid)
-            child.kill()
-        finally:
-            hearing.cancel()
-            await asyncio.wait([hearing])
-            await child.ended()
-            self._leaving.discard(child)
-            self._settle(child)
-
-    def _settle(self, child: Child) -> None:
-        self.settled.counters.update(child.figures.counters)
-        self.authored.settle(child.authored)
