@@ -37,6 +37,8 @@ bench: $(TEST_TOOLS)
 	$(BIN)/python -m benchmarks.idle
 	$(BIN)/python -m benchmarks.admin
 	$(BIN)/python -m benchmarks.attackers
+	$(BIN)/python -m benchmarks.datagrams
+	$(BIN)/python -m benchmarks.pacing
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -143,6 +143,29 @@ def test_clients_are_measured_beside_attackers(attack: str, tmp_path: Path) -> N
     assert bool(row["lived"]) == (attack == "half-open")  # nothing ends the others
 
 
+def test_datagrams_are_counted_for_every_contender(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("another process's socket is looked at: it takes root")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("a flood needs a core beside its receiver's")
+    rows = {row["name"]: row["windows"] for row in quickly("datagrams", "512 B", tmp_path)["rows"]}
+    assert {"netkit, uvloop", "plain, uvloop", "C, offload"} <= set(rows)
+    for name, windows in rows.items():
+        if name != "iperf3 -u":
+            assert [each["lost"] for each in windows["receive"]] == [0], name
+        for way in ("send", "receive"):
+            assert all(each["datagrams"] > 0 for each in windows[way]), name
+
+
+def test_every_tick_has_its_error(tmp_path: Path) -> None:
+    ticker, call_at = (
+        quickly("pacing", way, tmp_path)[0]["errors"] for way in ("Ticker", "call_at")
+    )
+    assert len(ticker) >= 300  # the last one may have come together with missed ones
+    assert len(call_at) == 300
+    assert min(ticker) >= 0
+
+
 SPOILED = """
 import socket
 listener = socket.create_server(("127.0.0.1", 0))

@@ -53,7 +53,7 @@ class Found:
         audible = self.audible()
         if audible:
             return audible, None
-        if self.subscribe:
+        if self.subscribe and not self.announced.raw:  # that takes the header
             return (), self.subscribe
         told = ", ".join(each.authority for each in self.announced.destinations)
         raise NetworkError(

@@ -178,7 +178,7 @@ async def _until_signalled(
 
 async def _told_or_done(told: Told, server: Server) -> signal.Signals | None:
     """The signal; None if the service was done before one came."""
-    done = asyncio.ensure_future(server.done())
+    done = asyncio.get_running_loop().create_task(server.done())
     try:
         either: list[asyncio.Future[Any]] = [told, done]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -37,6 +37,8 @@ FLOORS: dict[str, int] = {
     "netkit.drain": 1,
     "netkit.endpoints": 1,
     "netkit.errand": 1,
+    "netkit.feeds.offload": 1,
+    "netkit.feeds.sockets": 1,
     "netkit.gate": 1,
     "netkit.handshakes": 1,
     "netkit.introductions": 1,

@@ -5,9 +5,14 @@
 `asked`    what is asked of a server, by whatever way it came
 `start`    what was asked for becomes a process, or several
 `connect`  talk to one
+`listen`   hear what is broadcast
+`discover` which feeds are announced on the network
+`named`    feeds by such a name
 `ctl`      ask and steer a server that runs
+`top`      watch one, live
 `systemd`  units that run one as a service
 `certs`    the development CA and certificates
+`keys`     keys of sealed feeds
 `settings` dataclasses become flags, variables and keys
 `config`   settings from a TOML file
 `dump`     settings as such a file
@@ -15,6 +20,9 @@
 `standing` settings that a reload cannot change
 `watching` the admin endpoint, and who holds up the loop
 `banner`   what to type against a server
+
+`admin_client` asks a server's admin endpoint, for `ctl` and `top`
+`printable`    what others said, fit for a terminal
 ========== =====================================================
 """
 
@@ -57,6 +65,18 @@ def _connect(app: typer.Typer, _: Sequence[str]) -> None:
     app.command("connect")(connect)
 
 
+def _listen(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import listen
+
+    app.command("listen", epilog=listen.EPILOG)(listen.listen)
+
+
+def _discover(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import discover
+
+    app.command("discover", epilog=discover.EPILOG)(discover.discover)
+
+
 def _systemd(app: typer.Typer, words: Sequence[str]) -> None:
     from netkit.cli import systemd
 
@@ -69,13 +89,35 @@ def _certs(app: typer.Typer, _: Sequence[str]) -> None:
     app.add_typer(certs.app, name="certs")
 
 
+def _keys(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import keys
+
+    app.add_typer(keys.app, name="keys")
+
+
 def _ctl(app: typer.Typer, _: Sequence[str]) -> None:
     from netkit.cli import ctl
 
     app.add_typer(ctl.app, name="ctl")
 
 
-VERBS = {"serve": _serve, "connect": _connect, "systemd": _systemd, "ctl": _ctl, "certs": _certs}
+def _top(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli.top import command
+
+    app.command("top", epilog=command.EPILOG)(command.top)
+
+
+VERBS = {
+    "serve": _serve,
+    "connect": _connect,
+    "listen": _listen,
+    "discover": _discover,
+    "systemd": _systemd,
+    "ctl": _ctl,
+    "top": _top,
+    "certs": _certs,
+    "keys": _keys,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

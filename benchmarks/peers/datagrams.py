@@ -1,0 +1,124 @@
+"""Datagrams by Python: ``python -m benchmarks.peers.datagrams send|receive WAY PORT [SIZE]``.
+
+``plain`` is a `DatagramProtocol` as everybody writes it. ``netkit`` is what `netkit listen` and
+`netkit serve broadcast` run: headers, numbers and statistics included; ``forgetful`` keeps nothing
+for repair, and ``drain`` reads without the kernel's help. All until killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import time
+
+from benchmarks.peers.loops import LOOPS
+
+from netkit.addresses import Address
+from netkit.clients.listen.common import Common
+from netkit.clients.listen.feeds import Feeds
+from netkit.clients.listen.hearing import Hearing
+from netkit.feeds.format import SIZE
+from netkit.feeds.offload import Reader
+from netkit.feeds.resolving import Where
+from netkit.feeds.sockets import receiving, sending
+from netkit.servers.broadcast.routes import Route
+from netkit.servers.broadcast.sender import Sender
+from netkit.servers.broadcast.transmitter import Transmitter
+from netkit.servers.broadcast.window import Window
+
+HOST = "127.0.0.1"
+TURN = 64
+"""Calls in one turn of the loop: as many for all."""
+
+
+class Counting(asyncio.DatagramProtocol):
+    """Counts what comes."""
+
+    count = 0
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        """See `asyncio.DatagramProtocol`."""
+        self.count += 1
+
+
+async def send_plainly(port: int, size: int) -> None:
+    """One call for each datagram."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        asyncio.DatagramProtocol, remote_addr=(HOST, port)
+    )
+    data = bytes(size)
+    while True:
+        for _ in range(TURN):
+            transport.sendto(data)
+        await asyncio.sleep(0)
+
+
+async def send_feed(port: int, size: int, *, window: bool) -> None:
+    """Numbered, with headers, 64 in one call; all equal, as from a source that is never short."""
+    loop = asyncio.get_running_loop()
+    kept = Window(65_536) if window else None
+    sender = Sender(1, int(time.time()), loop.time(), window=kept)
+    transmitter = Transmitter(sender, None)
+    route = Route(sending(Address("udp", HOST, port)), transmitter.received)
+    await route.open()
+    transmitter.ways.append(route)
+    payloads = [bytes(size - SIZE)] * (16 * TURN)
+    while True:
+        await transmitter.send(payloads)
+        await asyncio.sleep(0)
+
+
+async def receive_plainly(port: int) -> None:
+    """One call of `datagram_received` for each datagram."""
+    sock = receiving(Address("udp", HOST, port)).sock
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(Counting, sock=sock)
+    await loop.create_future()
+
+
+async def receive_feed(port: int, *, offload: bool) -> None:
+    """In order, counted and measured; delivered to nobody."""
+    hearing = Hearing(Feeds(Common(random.Random(), repair=False)))
+
+    def on_run(view: memoryview, size: int, source: Where) -> None:
+        hearing.hear_run(view, size, source, send_nothing)
+
+    def on_error(error: OSError) -> None:
+        raise error
+
+    sock = receiving(Address("udp", HOST, port)).sock
+    reader = Reader(sock, on_run, on_error, offload=offload)
+    await asyncio.get_running_loop().create_future()
+    reader.close()
+
+
+def send_nothing(datagram: bytes, address: object) -> None:
+    """Nobody is asked."""
+
+
+def main() -> None:
+    """Send or receive as the command line says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["send", "receive"])
+    parser.add_argument("way", choices=["plain", "netkit", "forgetful", "drain"])
+    parser.add_argument("port", type=int)
+    parser.add_argument("size", type=int, nargs="?", default=64)
+    parser.add_argument("--loop", choices=LOOPS, default="asyncio")
+    asked = parser.parse_args()
+    if asked.what == "send":
+        if asked.way == "plain":
+            work = send_plainly(asked.port, asked.size)
+        else:
+            work = send_feed(asked.port, asked.size, window=asked.way == "netkit")
+    elif asked.way == "plain":
+        work = receive_plainly(asked.port)
+    else:
+        work = receive_feed(asked.port, offload=asked.way != "drain")
+    with asyncio.Runner(loop_factory=LOOPS[asked.loop]) as runner:
+        runner.run(work)
+
+
+if __name__ == "__main__":
+    main()
