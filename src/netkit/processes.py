@@ -21,7 +21,7 @@ from netkit.limits import raise_descriptor_limit
 from netkit.loops import loop_factory
 from netkit.server import Server
 from netkit.service import Service
-from netkit.serving import die_by
+from netkit.signals import die_by
 from netkit.systemd.notify import Notifier
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
 from netkit.workers.crew import Crew

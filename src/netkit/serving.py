@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import (
@@ -25,7 +24,7 @@ from netkit.loops import loop_factory
 from netkit.observability.figures import Tally
 from netkit.options import TLS, Binding
 from netkit.server import Server
-from netkit.signals import Told, heeded, stay_awake
+from netkit.signals import Told, die_by, heeded, stay_awake
 from netkit.systemd.notify import Notifier
 from netkit.targets import as_service
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
@@ -149,12 +148,6 @@ def run(
         at_end()
     if number is not None:
         die_by(number)
-
-
-def die_by(number: signal.Signals) -> None:
-    """End this process by a signal's default action, so that its parent sees which one."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
 
 
 async def _until_signalled(

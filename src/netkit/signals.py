@@ -87,5 +87,11 @@ def stay_awake() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def die_by(number: signal.Signals) -> None:
+    """End this process by a signal's default action, so that its parent sees which one."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
 def _nothing() -> None:
     """Not our signal."""

@@ -15,6 +15,7 @@ from netkit.clients.connect.dialing import Route
 from netkit.clients.connect.session import Settings, Standard, converse
 from netkit.errors import UsageError
 from netkit.loops import loop_factory
+from netkit.signals import die_by
 from netkit.stdio import OutputClosedError
 from netkit.tls.client import client_context
 
@@ -131,15 +132,9 @@ def _run(route: Route, settings: Settings, loop: str) -> None:
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             runner.run(converse(route, settings, standard, _say))
     except KeyboardInterrupt:
-        _die(signal.SIGINT)
+        die_by(signal.SIGINT)
     except OutputClosedError:
-        _die(signal.SIGPIPE)
-
-
-def _die(by: signal.Signals) -> None:
-    """Die by the signal, so that a shell or script sees why (status 128 + its number)."""
-    signal.signal(by, signal.SIG_DFL)
-    signal.raise_signal(by)
+        die_by(signal.SIGPIPE)
 
 
 def _descriptor(stream: IO[str] | None) -> int | None:

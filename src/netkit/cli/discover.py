@@ -20,6 +20,7 @@ from netkit.errors import UsageError
 from netkit.feeds import mdns
 from netkit.loops import loop_factory
 from netkit.plurals import counted
+from netkit.signals import die_by
 
 EPILOG = (
     "Examples:\n\nnetkit discover"
@@ -70,8 +71,6 @@ def _browsed(timeout: float, interface: str, loop: str) -> tuple[list[Found], in
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             return runner.run(browse(timeout, interface))
     except KeyboardInterrupt:
-        from netkit.serving import die_by  # at the end, since it imports all that serves
-
         die_by(signal.SIGINT)
         raise
 

@@ -18,6 +18,7 @@ from netkit.errors import UsageError
 from netkit.feeds.discovery import is_name
 from netkit.feeds.sockets import BUFFER
 from netkit.loops import loop_factory
+from netkit.signals import die_by
 from netkit.stdio import OutputClosedError
 
 EPILOG = (
@@ -183,7 +184,7 @@ def _named(name: str, where: Where, raw: bool, key: Path | None, loop: str) -> t
     try:
         where, announced = named.where(name, where, loop)
     except KeyboardInterrupt:
-        _die(signal.SIGINT)
+        die_by(signal.SIGINT)
         raise
     if announced.raw and key:
         raise UsageError(f"{name} --key: its datagrams are raw, nothing is sealed; leave --key out")
@@ -226,18 +227,12 @@ def _run(wishes: Wishes, loop: str) -> Outcome:
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             ended = runner.run(session())
     except KeyboardInterrupt:  # before the session heeds it
-        _die(signal.SIGINT)
+        die_by(signal.SIGINT)
     except OutputClosedError:
-        _die(signal.SIGPIPE)
+        die_by(signal.SIGPIPE)
     if ended.signal is not None:
-        _die(ended.signal)
+        die_by(ended.signal)
     return ended
-
-
-def _die(by: signal.Signals) -> None:
-    from netkit.serving import die_by  # at the end, since it imports all that serves
-
-    die_by(by)
 
 
 def _descriptor(stream: IO[str] | None) -> int | None:
