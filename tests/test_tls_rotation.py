@@ -146,7 +146,7 @@ async def rotating(
 ) -> AsyncIterator[tuple[ServerProcess, Load]]:
     words: list[object] = ["echo", "--bind", "tls://127.0.0.1:0", "--ssl-certfile", cert]
     words += ["--ssl-keyfile", cert.with_suffix(".key"), "--workers", workers]
-    words += ["--timeout-graceful-shutdown", 100, "--limit-handshake", 100]
+    words += ["--timeout-graceful-shutdown", 100, "--limit-handshake", 100, "--warn-stall", 0]
     async with serving(*words, loop=loop) as server:
         async with loaded(server, ca) as load:
             yield server, load

@@ -73,7 +73,7 @@ async def test_an_address_that_is_not_ours(loop: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("nonsense", "nonsense: no server has that name; give one of chargen, chat"),
+        ("nonsense", "nonsense: no server has that name; give one of broadcast, chargen, chat"),
         ("absent.py:handle", "absent.py:handle: there is no file absent.py"),
         ("app.py", "app.py: say which object in it to serve, like app.py:handle"),
         ("app.py:absent", "app.py has no 'absent'; it has handle"),

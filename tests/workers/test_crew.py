@@ -84,7 +84,9 @@ async def test_newcomers_of_a_dead_worker_wait_for_the_next(loop: str, app: str)
 
 
 async def test_a_reload_loses_nobody(loop: str, app: str) -> None:
-    async with serving(app, *ON_TCP, "--workers", 2, loop=loop) as server:
+    # Longer than the reloads take, since the connection that is held outlives them all.
+    options = ("--workers", 2, "--timeout-graceful-shutdown", 60)
+    async with serving(app, *ON_TCP, *options, loop=loop) as server:
         port, over = server.ports[0], asyncio.Event()
         before = workers(server)
         served = 0
