@@ -21,8 +21,15 @@ COUNTS = sys.platform == "linux"
 # state (0), last_data_recv in ms (52), rtt in µs (68), bytes_received (128),
 # bytes_sent (200), bytes_retrans (208). Linux 4.19 and later fill them all.
 _LAYOUT = struct.Struct("=B51xI12xI56xQ64xQQ")
-_FIN_RECEIVED = frozenset({6, 8, 9, 11})  # TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
-_PEER_FIRST = frozenset({8, 9})  # its FIN came before ours was sent
+COUNTED = struct.Struct("=B127xQ64xQQ").unpack  # the same without what only `Traffic` has
+# By state. TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING: a FIN has come.
+FIN_RECEIVED = tuple(state in (6, 8, 9, 11) for state in range(256))
+PEER_FIRST = tuple(state in (8, 9) for state in range(256))  # it came before ours was sent
+
+# What `tcp_info` passes, as plain names: looking each up in `socket` took it 500 instructions.
+_Borrowed = socket.SocketType  # the type of socket.socket's C half
+_INET, _STREAM = socket.AF_INET, socket.SOCK_STREAM
+_TCP, _TCP_INFO, _SIZE = socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 0), _LAYOUT.size
 
 
 class Traffic(NamedTuple):
@@ -45,14 +52,14 @@ def decoded(info: bytes) -> Traffic | None:
         return None
     state, quiet, rtt, received, sent, resent = _LAYOUT.unpack(info)
     # A FIN takes one sequence number and is counted as a byte.
-    received -= state in _FIN_RECEIVED
-    return Traffic(received, sent - resent, quiet / 1e3, rtt / 1e6, state in _PEER_FIRST)
+    received -= FIN_RECEIVED[state]
+    return Traffic(received, sent - resent, quiet / 1e3, rtt / 1e6, PEER_FIRST[state])
 
 
 def counted(info: bytes) -> tuple[int, int, bool]:
     """What the log says of `tcp_info`: bytes received and sent, and `Traffic.peer_closed`."""
-    state, _, _, received, sent, resent = _LAYOUT.unpack(info)
-    return received - (state in _FIN_RECEIVED), sent - resent, state in _PEER_FIRST
+    state, received, sent, resent = COUNTED(info)
+    return received - FIN_RECEIVED[state], sent - resent, PEER_FIRST[state]
 
 
 def tcp_info(descriptor: int) -> bytes:
@@ -62,15 +69,14 @@ def tcp_info(descriptor: int) -> bytes:
     """
     if descriptor < 0 or not COUNTS:
         return b""
-    # The type of socket.socket's C half: made and let go without closing the descriptor.
-    borrowed = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+    borrowed = _Borrowed(_INET, _STREAM, 0, descriptor)
     try:
-        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAYOUT.size)
+        info = borrowed.getsockopt(_TCP, _TCP_INFO, _SIZE)
     except OSError:
         return b""  # a Unix socket
     finally:
-        borrowed.detach()
-    return info if len(info) == _LAYOUT.size else b""
+        borrowed.detach()  # without closing the descriptor, which is not ours
+    return info if len(info) == _SIZE else b""
 
 
 def unread(sock: socket.socket) -> int:

