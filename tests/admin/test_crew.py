@@ -104,7 +104,7 @@ async def test_no_counter_goes_backwards_while_workers_are_replaced(loop: str, a
             for _ in range(4):
                 group.create_task(come_and_go())
             for count in (1, 2):
-                victim = min(workers(server))
+                victim = min(await replaced(server, set(), 2))  # of those that stay
                 os.kill(victim, signal.SIGKILL)
                 await replaced(server, {victim}, 2)
                 server.signal(signal.SIGHUP)
