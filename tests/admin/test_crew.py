@@ -15,7 +15,7 @@ import pytest
 from netkit.addresses import Address, parse
 from tests.admin.test_http import curl, value
 from tests.runtime.process import LOOPS, ServerProcess, serving
-from tests.workers.crew import ON_TCP, WHO, echoes, one_of_each, replaced, serves, workers
+from tests.workers.crew import ON_TCP, WHO, echoes, one_of_each, replaced, serves
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["asyncio"]),
