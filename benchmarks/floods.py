@@ -60,7 +60,7 @@ def sent(name: str, command: Command, sink: socket.socket, size: int, seconds: f
         time.sleep(seconds / 4)  # the warm-up
         each = len(sink.recv(1 << 16)) // size  # one arrival, as long as all
         count, used, since = dropped(sink), cpu([process.pid]), time.perf_counter()
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is measured
         took, count = time.perf_counter() - since, (dropped(sink) - count) % _WRAP
         return Window(count * each, 0, took, cpu([process.pid]) - used)
 
@@ -171,7 +171,7 @@ def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str)
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise BenchmarkError(f"{name} does not start: see {LOGS}")
-        time.sleep(0.01)
+        time.sleep(0.01)  # nothing tells when the peer has its socket
 
 
 def inode(port: int) -> str:

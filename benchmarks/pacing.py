@@ -91,7 +91,7 @@ async def by_sleep(ticks: int) -> tuple[Errors, int]:
     errors: Errors = []
     for number in range(ticks):
         errors.append(time.monotonic_ns() - schedule.at(number))
-        await asyncio.sleep(PERIOD_MS / 1e3)
+        await asyncio.sleep(PERIOD_MS / 1e3)  # the peer: what is measured
     return errors, 0
 
 

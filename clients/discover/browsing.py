@@ -96,7 +96,7 @@ class Browser:
                 await self._open(link)
             if not self._browsers:
                 raise StartError("no mDNS: no interface is up; name one with --interface")
-        except BaseException:
+        except BaseException:  # a cancellation too
             await self._close()
             raise
         return self

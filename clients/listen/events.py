@@ -69,6 +69,19 @@ class Delivered(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredRun:
+    """Payloads with consecutive numbers, in order, in the datagrams in which they came."""
+
+    feed: Identity
+    first: int
+    count: int
+    datagrams: bytes
+    """One behind the other, all of one size."""
+    arrived: int
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """Numbers lost for good, at their place between what is delivered."""
 
@@ -85,4 +98,4 @@ class Ended:
     why: End
 
 
-Event: TypeAlias = Begun | Delivered | Lost | Ended
+Event: TypeAlias = Begun | Delivered | DeliveredRun | Lost | Ended

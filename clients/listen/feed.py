@@ -15,6 +15,7 @@ from netkit.clients.listen.events import (
     Address,
     Begun,
     Delivered,
+    DeliveredRun,
     End,
     Ended,
     Event,
@@ -26,7 +27,7 @@ from netkit.clients.listen.order import Order, Place
 from netkit.clients.listen.source import Source
 from netkit.clients.listen.statistics import Counts, Statistics
 from netkit.feeds import ranges
-from netkit.feeds.format import Flag, Header, Kind, MalformedError
+from netkit.feeds.format import SIZE, Flag, Header, Kind, MalformedError
 from netkit.feeds.parity import Restored, Restorer
 from netkit.feeds.ranges import Range, RangeSet
 
@@ -58,7 +59,7 @@ class Feed:
         self.identity = identity
         self.counts = Counts()
         self.statistics = Statistics()
-        self.order: Order[Delivered] = Order(common.room, common.hold)
+        self.order: Order[Delivered | DeliveredRun] = Order(common.room, common.hold)
         self.asking = Asking(common.patience, common.rng, common.pace)
         self.heard = now
         """When something came last."""
@@ -125,13 +126,27 @@ class Feed:
         """
         if self._last is not None or self._restorer or not self.order.run(first, count):
             return False
-        self.heard = now
         last = first + count - 1
-        self._furthest = last
         self.source.keeps(last, extra)
-        self.source.heard(address, now, fresh=True)
-        self.counts.bytes += size
-        self.statistics.run(count, size, *times, arrived, now)
+        self._count_run(last, count, size, times, address, now, arrived)
+        return True
+
+    def run_ahead(self, run: DeliveredRun, times: tuple[int, int], extra: int, now: float) -> bool:
+        """Hear at once of data that is held back here until what is missing before it has come.
+
+        False, and nothing is changed, unless it is beyond all that was known and within belief.
+        """
+        order, first = self.order, run.first
+        if self._last is not None or self._restorer or not order.started:
+            return False
+        if not order.highest < first <= order.highest + MOST_JUMP:
+            return False
+        last, size = first + run.count - 1, len(run.datagrams)
+        self.source.keeps(last, extra)
+        self._expect(first - 1, now)
+        order.follow(run.count, run, size + OVERHEAD)
+        payload = size - run.count * SIZE
+        self._count_run(last, run.count, payload, times, run.source, now, run.arrived)
         return True
 
     def tick(self, now: float) -> None:
@@ -269,6 +284,16 @@ class Feed:
             self.order.expect(last, now)
             if last >= self.source.askable:
                 self.asking.notice(Range(before + 1, last - before), now)
+
+    def _count_run(
+        self, last: int, count: int, size: int, times: tuple[int, int],
+        address: Address, now: float, arrived: int,
+    ) -> None:  # fmt: skip
+        self.heard = now
+        self._furthest = last
+        self.source.heard(address, now, fresh=True)
+        self.counts.bytes += size
+        self.statistics.run(count, size, *times, arrived, now)
 
     def _count(self, item: Delivered, now: float) -> None:
         counts = self.counts

@@ -13,6 +13,7 @@ from netkit.clients.listen.events import (
     Address,
     Begun,
     Delivered,
+    DeliveredRun,
     End,
     Ended,
     Event,
@@ -80,7 +81,7 @@ class Hearing:
         self._rearm()
 
     def hear_run(self, view: memoryview, size: int, source: Address, send: Send) -> None:
-        """Hear of many: in one step if they are exactly what comes next, else one by one."""
+        """Hear of many: in one step if they are a run of what has not come yet, else one by one."""
         self._remember(source, send)
         now, arrived = self._loop.time(), time.time_ns()
         whole = len(view) - len(view) % size if size else 0
@@ -88,7 +89,7 @@ class Hearing:
             whole = 0
         for at in range(whole, len(view), size) if size else (0,):
             self._hear(bytes(view[at : at + size]), source, now, arrived)
-        if whole < len(view):  # what comes at once leaves nothing to be done
+        if whole < len(view) or self._due is None:
             self._rearm()
 
     def attend(self, subscriber: Subscriber) -> None:
@@ -150,25 +151,30 @@ class Hearing:
         feed = self.feeds.find(run.feed) if run else None
         if run is None or feed is None:
             return False
-        if not feed.run(
+        now = self._loop.time()
+        if feed.run(
             run.first, run.count, run.count * (size - SIZE), run.times, run.extra,
-            source, self._loop.time(), arrived,
+            source, now, arrived,
         ):  # fmt: skip
+            if self._deliver:
+                self._deliver(self._messages_of(run.feed, run.first, view, size, source, arrived))
+            return True
+        # The buffer is the receiver's, and will be used again: what is held back is a copy.
+        held = DeliveredRun(run.feed, run.first, run.count, bytes(view), arrived, source)
+        if not feed.run_ahead(held, run.times, run.extra, now):
             return False
-        if self._deliver:
-            self._deliver(self._messages_of(run, view, size, source, arrived))
+        self._tell(feed.take())
         return True
 
     def _messages_of(
-        self, run: runs.Run, view: memoryview, size: int, source: Address, arrived: int
+        self, feed: Identity, first: int, view: memoryview, size: int, source: Address, arrived: int
     ) -> list[Message]:
-        sender, epoch = run.feed
         where = _written(source)
-        gap = self._gaps.pop(run.feed, 0)
+        gap = self._gaps.pop(feed, 0)
         messages = []
-        for number, sent, payload in runs.each(run, view, size):
+        for number, sent, payload in runs.each(first, view, size):
             latency = (arrived - sent) / 1e9
-            messages.append(Message(payload, where, sent, latency, sender, epoch, number, gap))
+            messages.append(Message(payload, where, sent, latency, *feed, number, gap))
             gap = 0
         return messages
 
@@ -177,12 +183,20 @@ class Hearing:
         for event in events:
             if isinstance(event, Delivered):
                 messages.append(self._message(event))
+            elif isinstance(event, DeliveredRun):
+                messages += self._messages(event)
             elif isinstance(event, Lost):
                 self._gaps[event.feed] = self._gaps.get(event.feed, 0) + event.count
             else:
                 self._turn(event)
         if messages and self._deliver:
             self._deliver(messages)
+
+    def _messages(self, event: DeliveredRun) -> list[Message]:
+        if not self._deliver:
+            return []
+        view, size = memoryview(event.datagrams), len(event.datagrams) // event.count
+        return self._messages_of(event.feed, event.first, view, size, event.source, event.arrived)
 
     def _message(self, event: Delivered) -> Message:
         feed, number, sent, arrived, payload, source, how = event

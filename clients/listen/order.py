@@ -75,7 +75,7 @@ class Order(Generic[T]):
         self.delivered = self.lost = 0
         self._room = room
         self._hold = hold
-        self._held: dict[int, tuple[T, int]] = {}
+        self._held: dict[int, tuple[T, int, int]] = {}  # item, its numbers, its size
         self._noticed: deque[tuple[int, float]] = deque()  # last number of a gap, when noticed
         self._given_up = RangeSet(most=room.datagrams + 2)
         self._lost = RangeSet(most=LOST_REMEMBERED)
@@ -100,9 +100,8 @@ class Order(Generic[T]):
             return Place.FRESH
         if number < self.next:
             return self._passed(number)
-        if number in self._held:
+        if not self.missing.discard(number):
             return Place.DUPLICATE
-        self.missing.discard(number)
         if number == self.next:
             self._deliver(item)
             self._advance()
@@ -121,6 +120,18 @@ class Order(Generic[T]):
         self.highest += count
         self.delivered += count
         return True
+
+    def follow(self, count: int, item: T, size: int) -> None:
+        """Hear of the `count` numbers behind `highest`, which `item` stands for together.
+
+        Before the first of them, gaps may be open; `size` is as in `add`.
+        """
+        first = self.highest + 1
+        self.highest += count
+        if first == self.next:
+            self._deliver(item, count)
+        else:
+            self._keep(first, item, size, count)
 
     def expect(self, last: int, now: float) -> None:
         """Hear that all numbers through `last` have been sent."""
@@ -162,14 +173,14 @@ class Order(Generic[T]):
             self._lose(self.missing.lowest.stop - 1)
             self._advance()
 
-    def _deliver(self, item: T) -> None:
+    def _deliver(self, item: T, count: int = 1) -> None:
         self.ready.append(item)
-        self.next += 1
-        self.delivered += 1
+        self.next += count
+        self.delivered += count
 
-    def _keep(self, number: int, item: T, size: int) -> None:
-        self._held[number] = (item, size)
-        self._room.held += 1
+    def _keep(self, number: int, item: T, size: int, count: int = 1) -> None:
+        self._held[number] = (item, count, size)
+        self._room.held += count
         self._room.held_bytes += size
         self._make_room()
 
@@ -194,9 +205,10 @@ class Order(Generic[T]):
         """Deliver what need not wait any more."""
         while True:
             while held := self._held.pop(self.next, None):
-                self._room.held -= 1
-                self._room.held_bytes -= held[1]
-                self._deliver(held[0])
+                item, count, size = held
+                self._room.held -= count
+                self._room.held_bytes -= size
+                self._deliver(item, count)
             if not self._given_up:
                 break
             self._given_up.discard(0, self.next)

@@ -48,9 +48,9 @@ def read(view: memoryview, size: int) -> Run | None:
     return Run(Identity(sender, epoch), first, count, (time, last), extra)
 
 
-def each(run: Run, view: memoryview, size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Number, time and payload of each, from the buffer in which `read` found the run."""
-    for number, at in enumerate(range(0, len(view), size), run.first):
+def each(first: int, view: memoryview, size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Number, time and payload of each, from the buffer in which `read` found a run."""
+    for number, at in enumerate(range(0, len(view), size), first):
         (sent,) = _TIME.unpack_from(view, at + _TIME_AT)
         yield number, sent, bytes(view[at + SIZE : at + size])
 

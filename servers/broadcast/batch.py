@@ -8,14 +8,14 @@ is written for all of them by one strided store. Fifty datagrams cost hardly mor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import chain, repeat
 
 from netkit.feeds.format import SIZE
 from netkit.feeds.sealing import Sealing
 
 NUMBER = 16
 """Where the sequence number stands in a header, in 8 bytes."""
+
+_LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for up to 256 of them
 
 
 class Batch:
@@ -31,9 +31,10 @@ class Batch:
         """Bytes of each datagram."""
         self.first = first
         self._seal = seal
-        room = repeat(bytes(seal))
-        parts = chain.from_iterable(zip(repeat(header), payloads, room, strict=False))
-        self.buffer = bytearray().join(parts)
+        room = bytes(seal)
+        self.buffer = bytearray(header)
+        self.buffer += (room + header).join(payloads)
+        self.buffer += room
         self._number()
 
     def datagrams(self) -> Iterator[memoryview]:
@@ -50,18 +51,9 @@ class Batch:
 
     def _number(self) -> None:
         last = self.first + self.count - 1
-        differ = ((self.first ^ last).bit_length() + 7) // 8
-        ones, steps = _ladder(self.count)
-        numbers = (self.first * ones + steps).to_bytes(8 * self.count, "big")
-        for at in range(8 - differ, 8):
-            self.buffer[NUMBER + at :: self.size] = numbers[at::8]
-
-
-@lru_cache(maxsize=256)  # counts of batches are few
-def _ladder(count: int) -> tuple[int, int]:
-    """For `count` words of 64 bits in one number: 1 in each, and 0, 1, 2, … from the left.
-
-    `first * ones + steps` is then `first`, `first + 1`, … without a loop.
-    """
-    shifts = [64 * (count - 1 - index) for index in range(count)]
-    return sum(1 << shift for shift in shifts), sum(i << s for i, s in enumerate(shifts))
+        if self.first >> 8 != last >> 8:  # more than the lowest byte differs
+            numbers = b"".join([n.to_bytes(8, "big") for n in range(self.first, last + 1)])
+            for at in range(7):
+                self.buffer[NUMBER + at :: self.size] = numbers[at::8]
+        low = self.first & 0xFF
+        self.buffer[NUMBER + 7 :: self.size] = _LOW[low : low + self.count]

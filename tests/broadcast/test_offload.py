@@ -248,7 +248,7 @@ async def test_others_get_their_turn_in_a_flood() -> None:
         handle = [loop.call_soon(turn)]
         while len(heard.runs) < flood:
             before = len(heard.runs)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # turns are what is counted
             turns_of_runs.append(len(heard.runs) - before)
         handle[0].cancel()
     assert max(turns_of_runs) <= 2 * READS  # a turn of ours may see the end of two of the loop's

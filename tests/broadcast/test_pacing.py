@@ -91,7 +91,7 @@ async def test_a_task_that_is_always_late_leaves_the_loop_to_others(timer: bool)
         nonlocal turns
         while True:
             turns += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # turns are what is counted
 
     task = asyncio.create_task(other())
     with Ticker(PERIOD, timer=timer) as ticker:
@@ -110,7 +110,7 @@ async def test_closing_ends_a_wait(timer: bool) -> None:
     ticker = Ticker(1000, timer=timer)
     assert await ticker.next() == Tick(0, 0)
     waits = asyncio.create_task(ticker.next())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # until it waits
     ticker.close()
     ticker.close()
     with pytest.raises(asyncio.CancelledError):

@@ -159,7 +159,7 @@ async def test_rubbish_is_counted_and_harms_nothing(loop: str) -> None:
                     if len(rubbish) > SIZE and dice.random() < 0.5:
                         rubbish[:3] = b"NK\x2f"
                     relay.back.sendto(rubbish, (LOOPBACK, listener.port))
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # a turn: the relay runs in between
                 output = await listener.output()
     assert [line for line in output.splitlines() if line in LINES[:2000]] == LINES[:2000]
     assert sum(listener.figures["rejected"].values()) > 100

@@ -35,7 +35,7 @@ async def replayed(path: Path, longest: int) -> AsyncGenerator[Sequence[bytes], 
                     start = loop.time() - record.time / 1e9
                 # To an absolute time, so that no delay adds up; what is due goes out at once.
                 if (wait := start + record.time / 1e9 - loop.time()) > 0:
-                    await asyncio.sleep(wait)
+                    await asyncio.sleep(wait)  # the record's own pace
                 yield [record.payload]
     finally:
         lane.close(timeout=1.0)
