@@ -21,6 +21,7 @@ In reading order:
 `systemd`          notification, socket activation, units
 `observability`    log lines that never block the loop
 `catalog`          names become targets
+`subprocesses`     commands as child processes: `Runner`
 `cli`              the command, one file per verb
 `netkit.servers`   the servers that come with it, one lesson each
 `netkit.clients`   their clients
@@ -36,6 +37,7 @@ from netkit.options import TLS, Binding
 from netkit.server import Server
 from netkit.service import Service
 from netkit.serving import run, serve
+from netkit.subprocesses.runner import Runner
 from netkit.trust import Proxy
 from netkit.version import __version__
 
@@ -47,6 +49,7 @@ __all__ = [
     "NetkitError",
     "NetworkError",
     "Proxy",
+    "Runner",
     "Server",
     "Service",
     "StartError",

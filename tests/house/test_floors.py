@@ -56,6 +56,7 @@ FLOORS: dict[str, int] = {
     "netkit.service": 1,
     "netkit.signals": 1,
     "netkit.stdio": 1,
+    "netkit.subprocesses": 1,
     "netkit.sweep": 1,
     "netkit.systemd": 1,
     "netkit.targets": 1,
@@ -68,6 +69,7 @@ FLOORS: dict[str, int] = {
     "netkit.addresses": 0,
     "netkit.errors": 0,
     "netkit.feeds": 0,
+    "netkit.jobs": 0,
     "netkit.kernel": 0,
     "netkit.ledger": 0,
     "netkit.limits": 0,
@@ -86,6 +88,8 @@ PUBLIC = {
     "netkit.service",
     "netkit.errors",
     "netkit.feeds",
+    "netkit.jobs",
+    "netkit.subprocesses",
     "netkit.ticker",
     "netkit.stdio",
 }
@@ -94,7 +98,8 @@ PUBLIC = {
 
 def public(module: str) -> bool:
     """Whether it is, or belongs to a package that is."""
-    return module in PUBLIC or module.startswith("netkit.feeds.")
+    packages = ("netkit.feeds.", "netkit.jobs.", "netkit.subprocesses.")
+    return module in PUBLIC or module.startswith(packages)
 
 
 @cache
