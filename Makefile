@@ -39,6 +39,7 @@ bench: $(TEST_TOOLS)
 	$(BIN)/python -m benchmarks.attackers
 	$(BIN)/python -m benchmarks.datagrams
 	$(BIN)/python -m benchmarks.pacing
+	$(BIN)/python -m benchmarks.commands
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -53,6 +53,16 @@ async def test_bytes_stay_as_they_are(spawner: Spawner) -> None:
     assert hashlib.sha256(told.output()).digest() == hashlib.sha256(given).digest()
 
 
+@pytest.mark.parametrize("size", [0, 10, 1 << 20])
+async def test_bytes_as_input(spawner: Spawner, size: int) -> None:
+    given = os.urandom(size)
+    assert (await ran(spawner, Command(("cat",), stdin=given))).output() == given
+    # And to one that reads none of it.
+    told = await ran(spawner, Command(("sleep", "0.05"), stdin=given))
+    assert told.end
+    assert told.end.status == 0
+
+
 async def test_writing_to_one_that_reads_no_more(spawner: Spawner) -> None:
     told = Told(Command(("sh", "-c", "exec <&-; echo closed; sleep 0.2"), stdin=Stdio.PIPE))
     closed = asyncio.Event()

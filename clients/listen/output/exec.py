@@ -6,14 +6,15 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
-from contextlib import suppress
 
 from netkit.clients.listen.message import Message
 from netkit.errors import UsageError
 from netkit.feeds.recording import timestamp
+from netkit.subprocesses.children import Spawner
+from netkit.subprocesses.command import Command, NotStartedError, Stdio, Surroundings
+from netkit.subprocesses.helpers import Helpers
+from netkit.subprocesses.job import Bounds, Job
 
 MOST_WAITING = 1000
 """Messages that wait for a free job; of 64 KB each they take 64 MB."""
@@ -51,13 +52,15 @@ class Commands:
 
         Cancelling it ends what runs, first with TERM. Raises `UsageError` if one cannot run.
         """
+        spawner = Helpers(1)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._jobs):
-                    group.create_task(self._work())
+                    group.create_task(self._work(spawner))
         except* UsageError as errors:
             raise errors.exceptions[0] from None
         finally:
+            await spawner.close()
             self._closing = True
             while not self._waiting.empty():
                 self.dropped += self._waiting.get_nowait() is not None
@@ -69,26 +72,20 @@ class Commands:
             for _ in range(self._jobs):
                 self._waiting.put_nowait(None)
 
-    async def _work(self) -> None:
+    async def _work(self, spawner: Spawner) -> None:
         while message := await self._waiting.get():
-            process = await self._started(message)
-            try:
-                await process.communicate(message.payload)
-            finally:
-                await _ended(process)
-            self.failed += process.returncode != 0
-
-    async def _started(self, message: Message) -> Process:
-        try:
-            return await asyncio.create_subprocess_exec(
-                *self._words, stdin=PIPE, env=os.environ | variables(message),
-                start_new_session=True,
+            command = Command(
+                self._words, message.payload, Stdio.INHERIT, Stdio.INHERIT,
+                surroundings=Surroundings(env=os.environ | variables(message)),
             )  # fmt: skip
-        except OSError as error:
-            raise UsageError(f"--exec {self._words[0]}: {error.strerror}") from None
+            job = Job(1, command, lambda event, job: True, bounds=Bounds(grace=GRACE), lines=False)
+            try:
+                self.failed += (await job.run(spawner)).status != 0
+            except NotStartedError as error:
+                raise UsageError(f"--exec {error}") from None
 
 
-def split(command: str) -> list[str]:
+def split(command: str) -> tuple[str, ...]:
     """The words of a command as a shell has them. Raises `UsageError` if it cannot be run."""
     try:
         words = shlex.split(command)
@@ -97,7 +94,7 @@ def split(command: str) -> list[str]:
     if not words or shutil.which(words[0]) is None:
         name = words[0] if words else "''"
         raise UsageError(f"--exec {name}: there is no such command; give its path")
-    return words
+    return tuple(words)
 
 
 def variables(message: Message) -> Mapping[str, str]:
@@ -113,17 +110,3 @@ def variables(message: Message) -> Mapping[str, str]:
         "NETKIT_REPAIRED": int(message.repaired) if message.sequence is not None else None,
     }
     return {name: str(value) for name, value in known.items() if value is not None}
-
-
-async def _ended(process: Process) -> None:
-    """End what is left of it: the group, with what it has started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
-    if process.returncode is None:
-        try:
-            async with asyncio.timeout(GRACE):
-                await process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()

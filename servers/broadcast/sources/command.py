@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shlex
-import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 
 from netkit.errors import NetkitError, UsageError
 from netkit.servers.broadcast.sources.framing import Lines
-
-CHUNK = 64 * 1024
+from netkit.subprocesses.command import Command, Stdio
+from netkit.subprocesses.events import Ended, Output
+from netkit.subprocesses.runner import Runner
 
 GRACE = 2.0
 """Seconds from TERM to KILL."""
@@ -25,46 +21,26 @@ async def printed(command: str, longest: int) -> AsyncGenerator[Sequence[bytes],
     It is split into words as a shell does, but run without one; in a process group of its
     own. Raises `UsageError` if it cannot be run, `NetkitError` if it fails.
     """
-    process = await _started(command)
-    assert process.stdout is not None
     split = Lines(longest)
-    try:
-        while data := await process.stdout.read(CHUNK):
-            if payloads := split.feed(data):
+    what = Command(_words(command), stderr=Stdio.INHERIT)
+    async with Runner(1, grace=GRACE, lines=False) as runner:
+        async for event in runner.map([what]):
+            if isinstance(event, Output) and (payloads := split.feed(event.data)):
                 yield payloads
-        if payloads := split.end():
-            yield payloads
-        if status := await process.wait():
-            how = f"exit status {status}" if status > 0 else signal.Signals(-status).name
-            raise NetkitError(f"--exec {command}: it ended with {how}")
-    finally:
-        await _ended(process)
+            elif isinstance(event, Ended):
+                if payloads := split.end():
+                    yield payloads
+                if event.end.reason == "not started":
+                    raise UsageError(f"--exec {event.end.error}")
+                if event.end.code:
+                    raise NetkitError(f"--exec {command}: it ended with {event.end}")
 
 
-async def _started(command: str) -> Process:
+def _words(command: str) -> tuple[str, ...]:
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"--exec {command}: {error}") from None
     if not words:
         raise UsageError("--exec: no command is given")
-    try:
-        return await asyncio.create_subprocess_exec(
-            *words, stdin=DEVNULL, stdout=PIPE, start_new_session=True
-        )
-    except OSError as error:
-        raise UsageError(f"--exec {words[0]}: {error.strerror}") from None
-
-
-async def _ended(process: Process) -> None:
-    """End what is left of it: the group, with what it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    if process.returncode is None:
-        try:
-            async with asyncio.timeout(GRACE):
-                await process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+    return tuple(words)

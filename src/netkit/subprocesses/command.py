@@ -66,8 +66,9 @@ class Command:
     """A program and its words; no shell has a look at them."""
 
     words: tuple[str, ...]
-    stdin: Stdio | int = Stdio.NULL
-    """Or a descriptor of the caller's, which the job shares and the caller closes."""
+    stdin: Stdio | int | bytes = Stdio.NULL
+    """Or the bytes to be read; or a descriptor of the caller's, which the job shares and the
+    caller closes, as for the others."""
     stdout: Stdio | int = Stdio.PIPE
     stderr: Stdio | int = Stdio.PIPE
     terminal: WindowSize | None = None

@@ -28,6 +28,7 @@ from netkit.subprocesses.command import Command, WindowSize, refused
 from netkit.subprocesses.events import End, Event, Output, Reason, Started
 from netkit.subprocesses.lines import Blocks
 from netkit.subprocesses.pipes import Inlet, Outlet
+from netkit.subprocesses.shielding import to_its_end
 from netkit.subprocesses.wiring import Wiring, resize
 
 Stream = Literal["stdout", "stderr"]
@@ -81,6 +82,8 @@ class Job:
         began = time.monotonic()
         await self._start(spawner)
         assert self.child
+        given = self.command.stdin
+        feeding = asyncio.create_task(self._feed(given)) if isinstance(given, bytes) else None
         try:
             fate = await self._fate(self.child)
             try:
@@ -98,6 +101,8 @@ class Job:
             )
         finally:
             self._close()
+            if feeding:
+                await feeding  # at once: nothing can be written any more
         status, number = (fate.status, None) if fate.status >= 0 else (None, -fate.status)
         return End(status, number, time.monotonic() - began, fate.usage, self._reason)
 
@@ -116,15 +121,23 @@ class Job:
         if self._terminal >= 0:
             resize(self._terminal, size)
 
+    async def _feed(self, given: bytes) -> None:
+        assert self.stdin
+        await self.stdin.write(given)
+        self.stdin.close()
+
     async def _fate(self, child: Child) -> Fate:
         try:
+            if self._bounds.timeout is None:
+                return await asyncio.shield(child.fate)
             async with asyncio.timeout(self._bounds.timeout):
                 return await asyncio.shield(child.fate)
         except TimeoutError:
             self._reason = "timeout"
         except asyncio.CancelledError:
             self._reason = "cancelled"
-            await self._end(child)
+            with suppress(ChildLostError):
+                await self._end(child)
             raise
         return await self._end(child)
 
@@ -138,20 +151,25 @@ class Job:
                 return await asyncio.shield(child.fate)
         except (TimeoutError, asyncio.CancelledError) as error:
             child.signal(signal.SIGKILL)
-            while not child.fate.done():
-                with suppress(asyncio.CancelledError, ChildLostError):
-                    await asyncio.shield(child.fate)
             if isinstance(error, asyncio.CancelledError):
+                with suppress(ChildLostError):
+                    await to_its_end(child.fate)
                 raise
-        return child.fate.result()
+            return await to_its_end(child.fate)
 
     async def _dry(self) -> None:
         """Wait for the end of its pipes, for a while."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._bounds.linger):
-                await self._quiet.wait()
+        self._drain()
+        if not self._quiet.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._bounds.linger):
+                    await self._quiet.wait()
+            self._drain()
+
+    def _drain(self) -> None:
         for outlet in self._outlets:
-            outlet.drain()
+            outlet.drain()  # what is there
+            outlet.drain()  # mostly the end
 
     async def _start(self, spawner: Spawner) -> None:
         try:

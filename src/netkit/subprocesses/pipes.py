@@ -48,11 +48,10 @@ class Outlet:
             self._loop.add_reader(self._fd, self._readable)
 
     def drain(self) -> None:
-        """Read what is there, at most one pipe full, whoever still could write; then close."""
+        """Read what is there, at most one pipe full, without a turn of the loop."""
         self._size = LARGE
         if self._fd >= 0:
             self._readable()
-        self.close()
 
     def close(self) -> None:
         """Read no more. May be called twice."""
@@ -76,7 +75,7 @@ class Outlet:
             return
         if len(data) == CHUNK == self._size:
             self._enlarge()
-        if not self._deliver(data) and self._fd >= 0:
+        if not self._deliver(data):
             self._loop.remove_reader(self._fd)
 
     def _enlarge(self) -> None:

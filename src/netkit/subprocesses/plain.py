@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from netkit.subprocesses.children import Fate
 from netkit.subprocesses.command import Command, NotStartedError, program, refused
+from netkit.subprocesses.shielding import to_its_end
 
 
 class PlainChild:
@@ -73,10 +74,10 @@ class Plain:
         except asyncio.CancelledError:
             # Cancelled inside, it would leave a process behind or not, as the moment has it.
             with suppress(OSError):
-                child = PlainChild(await starting)
+                child = PlainChild(await to_its_end(starting))
                 child.sweep()
                 child.signal(signal.SIGKILL)
-                await child.fate
+                await to_its_end(child.fate)
             raise
         except OSError as error:
             raise refused(command, error) from None

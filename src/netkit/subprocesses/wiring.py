@@ -6,7 +6,6 @@ import fcntl
 import os
 import struct
 import termios
-from contextlib import ExitStack
 
 from netkit.subprocesses.command import Command, Stdio, WindowSize
 
@@ -19,7 +18,7 @@ class Wiring:
     """
 
     def __init__(self, command: Command) -> None:
-        self._theirs = ExitStack()
+        self._theirs: list[int] = []
         self.stdin = self.stdout = self.stderr = -1
         """Our ends; -1: there is none."""
         self.terminal = -1
@@ -36,7 +35,8 @@ class Wiring:
 
     def started(self) -> None:
         """The job has its descriptors, or never will."""
-        self._theirs.close()
+        while self._theirs:
+            os.close(self._theirs.pop())
 
     def close(self) -> None:
         """Close our ends."""
@@ -47,7 +47,7 @@ class Wiring:
 
     def _of_terminal(self, size: WindowSize) -> tuple[int, int, int]:
         self.terminal, slave = os.openpty()
-        self._theirs.callback(os.close, slave)
+        self._theirs.append(slave)
         resize(self.terminal, size)
         self.stdin, self.stdout = os.dup(self.terminal), os.dup(self.terminal)
         os.set_blocking(self.stdin, False)  # of the open file: all three
@@ -69,19 +69,19 @@ class Wiring:
         return stdin, stdout, stderr
 
     def _keep(self, theirs: int, ours: int) -> None:
-        self._theirs.callback(os.close, theirs)
+        self._theirs.append(theirs)
         os.set_blocking(ours, False)
 
-    def _given(self, wanted: Stdio | int, own: int) -> int:
+    def _given(self, wanted: Stdio | int | bytes, own: int) -> int:
         """The descriptor that is wanted; -1 if it is a pipe, which has to be made."""
         if isinstance(wanted, int):
             return wanted
         if wanted is Stdio.INHERIT:
             return own
-        if wanted is Stdio.PIPE:
+        if wanted is Stdio.PIPE or isinstance(wanted, bytes):
             return -1
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._theirs.callback(os.close, null)
+        self._theirs.append(null)
         return null
 
 
