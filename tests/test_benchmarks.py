@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import commands
+from benchmarks.process import BenchmarkError
 from benchmarks.spread import chances
 
 from .peers import peer
@@ -176,3 +178,23 @@ data[10] ^= 1
 connection.sendall(data)
 connection.recv(1)
 """
+
+
+@pytest.mark.parametrize("work", ["start, 8", "stream", "lines"])
+def test_commands_are_measured_beside_others(work: str, tmp_path: Path) -> None:
+    peer("cc")
+    peer("parallel")
+    words = ["--quick", "--loop", "uvloop", "--only", work, "--results", str(tmp_path)]
+    assert commands.main(words) == 0
+    turns = json.loads((tmp_path / "commands.json").read_text())
+    names = {turn["name"] for turn in turns}
+    assert {"C", "GNU parallel"} <= names or work == "stream"
+    assert any(name.startswith(("Runner", "netkit run")) for name in names)
+    assert all(turn["rate"] > 0 for turn in turns)
+
+
+def test_a_broken_line_is_told_of() -> None:
+    work = commands.Work("lines", 2, ())
+    text = "printf '1\\tline 1 of some text to read\\n1\\tline 2 of some'"
+    with pytest.raises(BenchmarkError, match="1 lines are broken"):
+        commands.done(commands.Contender(work, "sh", ("sh", "-c", text), tells=False))
