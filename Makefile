@@ -7,7 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_TOOLS := $(VENV)/.test-tools
-WORKERS ?= $(shell nproc)
+# More than cores: many tests wait, for a second to pass or for a process to end.
+WORKERS ?= $(shell expr 3 '*' $$(nproc))
 
 .PHONY: help chat test lint bench clean
 
@@ -23,7 +24,7 @@ chat: $(READY)
 	$(BIN)/netkit serve chat --tls
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(TEST_TOOLS)
 	$(BIN)/ruff check .

@@ -12,7 +12,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from netkit.certificates import authority, development, files, folder, names
+from netkit.certificates import authority, files, names, pem
+from netkit.certificates.develop import development
+from netkit.certificates.folder import folder
 from netkit.errors import CertificateError
 from tests.peers import peer
 
@@ -106,7 +108,8 @@ def test_leaf_lasts_at_most_398_days(tmp_path: Path) -> None:
 
 def test_several_processes_at_once_get_the_same_files(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib, netkit.certificates as c; c.development(pathlib.Path(sys.argv[1]))"
+        "import pathlib, sys; from netkit.certificates.develop import development;"
+        " development(pathlib.Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", f"{script}; print(open(sys.argv[1] + '/ca.pem').read())"]
     started = [
@@ -120,7 +123,7 @@ def test_several_processes_at_once_get_the_same_files(tmp_path: Path) -> None:
         ".lock", "ca-key.pem", "ca.pem", "localhost-key.pem", "localhost.pem",
     ]  # fmt: skip
     made = development(tmp_path)
-    assert files.read_key(made.key, "").public_key() == certificate(made.cert).public_key()
+    assert pem.read_key(made.key, "").public_key() == certificate(made.cert).public_key()
 
 
 @pytest.mark.parametrize(("days", "renewed"), [(29, True), (31, False)])
@@ -171,7 +174,7 @@ def test_leaf_without_its_key_is_renewed(tmp_path: Path) -> None:
     made = development(tmp_path)
     made.key.unlink()
     development(tmp_path)
-    key = files.read_key(made.key, "")
+    key = pem.read_key(made.key, "")
     assert key.public_key() == certificate(made.cert).public_key()
 
 

@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 from cryptography.x509.oid import NameOID
 
-from netkit.certificates import authority, describe, development, issue, names
+from netkit.certificates import authority, names
+from netkit.certificates.describe import describe
+from netkit.certificates.develop import development
+from netkit.certificates.issuing import issue
 from netkit.errors import CertificateError
 from tests.peers import peer
 

@@ -10,11 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
-from netkit.certificates import authority, describe, development, names, trust
+from netkit.certificates import authority, names, trust
+from netkit.certificates.describe import describe
+from netkit.certificates.develop import development
 from netkit.cli.certs import app
 from netkit.errors import NetkitError
+from tests.handshakes import local
 from tests.peers import peer
-from tests.test_tls_contexts import local
 
 
 def certs(*arguments: str) -> str:

@@ -18,6 +18,7 @@ from threading import Thread
 import pytest
 
 from netkit.clients.connect import hexdump, recording
+from tests.commands import netkit
 from tests.peers import peer
 
 COMMAND = [sys.executable, "-m", "netkit", "connect"]
@@ -231,13 +232,28 @@ def test_network_errors_are_one_line_and_status_1(
         (["-u", "localhost:1", "--retry"], "--retry has no meaning for UDP"),
         (["localhost:1", "-w", "0"], "--wait 0"),
         (["localhost:1", "--source", "a b"], "--source 'a b:0'"),
+    ],
+)
+def test_usage_errors_are_one_line_and_status_2(arguments: list[str], line: str) -> None:
+    ended = netkit("connect", *arguments)
+    assert (ended.status, ended.output) == (2, "")
+    assert ended.errors.startswith("netkit: error: ")
+    assert len(ended.errors.splitlines()) == 1
+    assert line in ended.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
         (["127.0.0.1:1", "--source", "192.0.2.1"], "--source 192.0.2.1:0"),
         (["localhost:1", "--loop", "none"], "--loop none"),
         (["localhost:1", "--record", "/nowhere/file"], "--record /nowhere/file"),
         (["fd://99"], "fd://99 is not an open socket"),
     ],
 )
-def test_usage_errors_are_one_line_and_status_2(arguments: list[str], line: str) -> None:
+def test_what_shows_when_it_begins_is_one_line_and_status_2(
+    arguments: list[str], line: str
+) -> None:
     assert line in one_line(run(*arguments), 2)
 
 

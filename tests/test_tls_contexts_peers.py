@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from netkit.certificates import development, issue
+from netkit.certificates.develop import development
+from netkit.certificates.issuing import issue
 from netkit.tls import ServerTLS, client_context
+from tests.handshakes import local, put
 from tests.peers import peer
-from tests.test_tls_contexts import local, put
 
 
 @asynccontextmanager

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from netkit.certificates import authority, development, issue, names
+from netkit.certificates import authority, names
+from netkit.certificates.develop import development
+from netkit.certificates.issuing import issue
 from netkit.tls import ServerTLS, TLSOptions, client_context, client_reason, server_reason
-from tests.test_tls_contexts import Side, handshake, local, pem, side
+from tests.handshakes import Side, handshake, local, pem, side
 
 
 def slugs(ours: Side, theirs: Side, certificate: bytes | None = None) -> tuple[str, str]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netkit import addresses
 from netkit.addresses import Address
-from netkit.certificates import development
 from netkit.endpoints import BACKLOG
 from netkit.errors import UsageError
 from netkit.service import Service
 from netkit.systemd import activation
 from netkit.tls import ServerTLS, TLSOptions
+
+if TYPE_CHECKING:
+    from netkit.certificates.develop import Development
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,12 @@ def _activated(tls: bool) -> list[Address]:
     return [Address(each.scheme(tls), fd=each.fd) for each in activation.claim()]
 
 
+def _development() -> Development:
+    from netkit.certificates.develop import development  # cryptography, for TLS alone
+
+    return development()
+
+
 @dataclass(frozen=True)
 class TLS:
     """With which certificate, and for whom."""
@@ -132,7 +140,7 @@ class TLS:
                 password=self.ssl_keyfile_password,
                 alpn=self.ssl_alpn,
                 minimum=self.ssl_minimum,
-                renew=None if self.ssl_certfile else development,
+                renew=None if self.ssl_certfile else _development,
             )
         )
 
@@ -140,7 +148,7 @@ class TLS:
         if not self.ssl_certfile:
             if self.ssl_keyfile:
                 raise UsageError("--ssl-keyfile: a key without certificate; add --ssl-certfile")
-            made = development()
+            made = _development()
             return ((made.cert, made.key),)
         keys: Sequence[Path | None] = self.ssl_keyfile or [None] * len(self.ssl_certfile)
         if len(keys) != len(self.ssl_certfile):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -104,6 +105,8 @@ class Server:
             self._connections, [self._renew, *looks(self._connections, self.account)]
         )
         try:
+            for endpoint in self.endpoints:
+                self.service.admits(endpoint.address, verified=self._verifies(endpoint))
             await self._enter()
             for endpoint in self.endpoints:
                 await self._serve(endpoint)
@@ -175,6 +178,12 @@ class Server:
             name = type(self.service).__name__
             raise StartError(f"{name} could not start: {type(error).__name__}: {error}") from error
         self._entered = True
+
+    def _verifies(self, endpoint: Endpoint) -> bool:
+        """Whether TLS demands client certificates there."""
+        if self.tls is None or endpoint.address.scheme != "tls":
+            return False
+        return self.tls.context.verify_mode is ssl.CERT_REQUIRED
 
     async def _serve(self, endpoint: Endpoint) -> None:
         if endpoint.datagrams:

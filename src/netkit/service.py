@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, Self
 
+from netkit.addresses import Address
+
 StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 DatagramFactory = Callable[[], asyncio.DatagramProtocol]
@@ -83,6 +85,13 @@ class Service:
         None, the default: where nothing is asked for it listens on its usual ports.
         """
         return None
+
+    def admits(self, address: Address, *, verified: bool) -> None:
+        """Raise `UsageError` to refuse to listen on an address; asked before anything starts.
+
+        `verified`: whether TLS demands client certificates there. For a service that must
+        know its peers; by default every address will do.
+        """
 
     async def run(self) -> None:
         """Do what is to be done without being asked by a peer, as a sender does.

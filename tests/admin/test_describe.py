@@ -14,7 +14,7 @@ import pytest
 
 import netkit
 from netkit import Proxy, Server
-from netkit.certificates import development
+from netkit.certificates.develop import development
 from netkit.observability.listing import listing
 
 HEADER = b"PROXY TCP4 203.0.113.9 198.51.100.1 5000 443\r\n"

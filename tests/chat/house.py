@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
-from netkit.certificates import development
+from netkit.certificates.develop import development
 from netkit.servers.chat import Chat
 from tests.peers import peer
 

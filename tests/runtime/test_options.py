@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from netkit.certificates import development
+from netkit.certificates.develop import development
+from tests.commands import netkit
 from tests.runtime.process import COMMAND, LOOPS
 
-pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+by_asyncio = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 PATIENCE = 20
 """Seconds after which a server that does not refuse is taken to have started."""
@@ -42,6 +44,15 @@ async def refusal(*arguments: object, status: int = 2, folder: Path | None = Non
     return lines[0]
 
 
+def refused(*arguments: object) -> str:
+    """The same of what is checked before anything starts, by `netkit serve` in this process."""
+    ended = netkit("serve", *arguments, "--dump-config")
+    lines = ended.errors.splitlines()
+    assert (ended.status, ended.output, len(lines)) == (2, "", 1), ended
+    assert lines[0].startswith("netkit: error: ")
+    return lines[0]
+
+
 @pytest.fixture(params=LOOPS)
 def loop(request: pytest.FixtureRequest) -> tuple[str, str]:
     return "--loop", request.param
@@ -54,17 +65,20 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
+@by_asyncio
 async def test_a_taken_port(loop: tuple[str, str], taken: int) -> None:
     line = await refusal("echo", "--bind", f"tcp://127.0.0.1:{taken}", *loop, status=3)
     assert f"tcp://127.0.0.1:{taken}: the port is taken" in line
     assert "give another port" in line
 
 
+@by_asyncio
 async def test_a_taken_port_of_several(loop: tuple[str, str], taken: int) -> None:
     binds = ("--bind", "127.0.0.1:0", "--bind", f"127.0.0.1:{taken}")
     assert f":{taken}: the port is taken" in await refusal("echo", *binds, *loop, status=3)
 
 
+@by_asyncio
 async def test_an_address_that_is_not_ours(loop: tuple[str, str]) -> None:
     line = await refusal("echo", "--bind", "192.0.2.1:0", *loop, status=3)
     assert "192.0.2.1:0: no interface of this machine has that address" in line
@@ -92,7 +106,9 @@ async def test_an_address_that_is_not_ours(loop: tuple[str, str]) -> None:
         ("importer.py:handle", "ModuleNotFoundError: No module named 'absent'"),
     ],
 )
-async def test_a_target_that_cannot_be_served(target: str, says: str, tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_served(
+    target: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "app.py").write_text(
         HANDLER
         + "import netkit\nnumber = 7\nclass Number: pass\nasync def one(reader): pass\n"
@@ -102,7 +118,15 @@ async def test_a_target_that_cannot_be_served(target: str, says: str, tmp_path: 
     (tmp_path / "broken.py").write_text("# the second line\n1 / 0\n")
     (tmp_path / "unclosed.py").write_text("async def handle(\n")
     (tmp_path / "importer.py").write_text("import absent\n" + HANDLER)
-    assert says in await refusal(target, folder=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    before = set(sys.modules)
+    try:
+        assert says in refused(target)
+    finally:
+        for name in set(sys.modules) - before:  # the next `app` is another
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize(
@@ -137,10 +161,17 @@ async def test_a_target_that_cannot_be_served(target: str, says: str, tmp_path: 
         ),
     ],
 )
-async def test_an_option_out_of_range(arguments: tuple[str, ...], says: str) -> None:
-    assert says in await refusal("echo", "--bind", "127.0.0.1:0", *arguments)
+def test_an_option_out_of_range(arguments: tuple[str, ...], says: str) -> None:
+    assert says in refused("echo", "--bind", "127.0.0.1:0", *arguments)
 
 
+@by_asyncio
+async def test_in_a_process_of_its_own_too() -> None:
+    assert "'65536' is not a port" in await refusal("echo", "--port", "65536")
+    assert "no server has that name" in await refusal("nonsense")
+
+
+@by_asyncio
 async def test_a_target_that_does_not_serve_what_the_address_carries(
     loop: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -149,12 +180,14 @@ async def test_a_target_that_does_not_serve_what_the_address_carries(
     assert "this server has no datagrams; use tcp://" in line
 
 
+@by_asyncio
 async def test_datagrams_alone_do_not_serve_tcp(loop: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("from asyncio import DatagramProtocol as Silent\n")
     line = await refusal("app.py:Silent", "--bind", "tcp://127.0.0.1:0", *loop, folder=tmp_path)
     assert "this server has datagrams only; use udp://" in line
 
 
+@by_asyncio
 async def test_a_service_that_cannot_start(loop: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import netkit\nclass App(netkit.Service):\n"
@@ -165,13 +198,12 @@ async def test_a_service_that_cannot_start(loop: tuple[str, str], tmp_path: Path
     assert "App could not start: ValueError: no history" in line
 
 
-async def test_certificates_that_cannot_be_used(
-    loop: tuple[str, str], tmp_path: Path, own_certificates: Path
-) -> None:
+@by_asyncio
+async def test_certificates_that_cannot_be_used(tmp_path: Path, own_certificates: Path) -> None:
     made = development()
     other = tmp_path / "other.pem"
     other.write_bytes((own_certificates / "ca.pem").read_bytes())
-    tls = ("echo", "--port", 0, *loop, "--ssl-certfile")
+    tls = ("echo", "--port", 0, "--ssl-certfile")
     line = await refusal(*tls, tmp_path / "absent.pem")
     assert f"--ssl-certfile {tmp_path / 'absent.pem'}: " in line
     line = await refusal(*tls, made.cert, "--ssl-keyfile", tmp_path / "absent.key")
@@ -182,45 +214,49 @@ async def test_certificates_that_cannot_be_used(
     assert f"--ssl-certfile {made.cert}: holds no PEM private key; give the key's file" in line
     line = await refusal(*tls, made.cert, "--ssl-keyfile", made.key, "--ssl-keyfile", made.key)
     assert "--ssl-keyfile: 2 keys for 1 certificates; give one for each" in line
-    line = await refusal("echo", *loop, "--ssl-keyfile", made.key, "--tls")
+    line = await refusal("echo", "--ssl-keyfile", made.key, "--tls")
     assert "--ssl-keyfile: a key without certificate; add --ssl-certfile" in line
-    line = await refusal("echo", *loop, "--ssl-ca-certs", own_certificates / "ca.pem")
+    line = refused("echo", "--ssl-ca-certs", own_certificates / "ca.pem")
     assert "--ssl-ca-certs: client certificates need TLS; add --tls" in line
-    line = await refusal("echo", *loop, "--tls", "--ssl-ca-certs", tmp_path / "absent.pem")
+    line = await refusal("echo", "--tls", "--ssl-ca-certs", tmp_path / "absent.pem")
     assert f"--ssl-ca-certs {tmp_path / 'absent.pem'}: " in line
 
 
-async def test_a_tls_address_without_certificate(loop: tuple[str, str]) -> None:
+@by_asyncio
+async def test_a_tls_address_without_certificate() -> None:
     # TLS by the address alone takes the development certificate, but not a broken folder's.
     folder = Path(os.environ["NETKIT_CERTS"])
     folder.write_text("a file where the folder should be")
-    line = await refusal("echo", "--bind", "tls://127.0.0.1:0", *loop)
+    line = await refusal("echo", "--bind", "tls://127.0.0.1:0")
     assert str(folder) in line
 
 
-async def test_descriptors_that_are_no_listening_sockets(loop: tuple[str, str]) -> None:
-    line = await refusal("echo", "--fd", 99, *loop)
+@by_asyncio
+async def test_descriptors_that_are_no_listening_sockets() -> None:
+    line = await refusal("echo", "--fd", 99)
     assert "--fd 99: Bad file descriptor; give the number of a socket" in line
-    line = await refusal("echo", "--fd", 0, *loop)  # /dev/null
+    line = await refusal("echo", "--fd", 0)  # /dev/null
     assert "--fd 0: Socket operation on non-socket; give the number of a socket" in line
-    line = await refusal("echo", "--fd", -1, *loop)
+    line = await refusal("echo", "--fd", -1)
     assert "--fd -1: " in line
 
 
-async def test_unix_paths_that_cannot_be_had(loop: tuple[str, str], tmp_path: Path) -> None:
-    line = await refusal("echo", "--uds", tmp_path / "absent" / "x.sock", *loop, status=3)
+@by_asyncio
+async def test_unix_paths_that_cannot_be_had(tmp_path: Path) -> None:
+    line = await refusal("echo", "--uds", tmp_path / "absent" / "x.sock", status=3)
     assert f"unix:{tmp_path}/absent/x.sock: No such file or directory; give a path" in line
-    line = await refusal("echo", "--uds", "/proc/x.sock", *loop, status=3)
+    line = await refusal("echo", "--uds", "/proc/x.sock", status=3)
     assert "cannot listen on unix:/proc/x.sock: " in line
     ordinary = tmp_path / "ordinary"
     ordinary.write_text("mine")
-    line = await refusal("echo", "--uds", ordinary, *loop, status=3)
+    line = await refusal("echo", "--uds", ordinary, status=3)
     assert "a file that is no socket is there; remove it or give another path" in line
     assert ordinary.read_text() == "mine"
-    line = await refusal("echo", "--uds", tmp_path / ("x" * 200), *loop)
+    line = refused("echo", "--uds", tmp_path / ("x" * 200))
     assert "bytes where the kernel allows" in line
 
 
+@by_asyncio
 async def test_a_unix_path_on_which_another_listens(loop: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "x.sock"
     with socket.socket(socket.AF_UNIX) as other:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netkit.certificates import development, issue
+from netkit.certificates.develop import development
+from netkit.certificates.issuing import issue
 from tests.runtime.process import LOOPS, serving
 from tests.runtime.talkers import Talker
 

@@ -183,6 +183,18 @@ async def test_what_cannot_be_started_is_one_line(
     assert not told.events
 
 
+async def test_what_no_program_can_get_harms_no_other(helpers: Helpers) -> None:
+    other = Told(sh("sleep 0.2; exit 3"))
+    running = asyncio.create_task(other.run(helpers))
+    for command in (
+        Command(("true", "\ud800")),
+        Command(("true",), surroundings=Surroundings(env={"PATH": "/bin", "A": "b\0c"})),
+    ):
+        with pytest.raises(NotStartedError, match=r"^true: "):
+            await Told(command).run(helpers)
+    assert (await running).status == 3
+
+
 async def test_a_script_without_an_interpreter(helpers: Helpers, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_bytes(b"echo hello\n")

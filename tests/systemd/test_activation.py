@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netkit.certificates import development
+from netkit.certificates.develop import development
 from netkit.errors import UsageError
 from netkit.systemd.activation import claim
 from netkit.tls.client import client_context

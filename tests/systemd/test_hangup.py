@@ -13,7 +13,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from netkit.certificates import development, issue
+from netkit.certificates.develop import development
+from netkit.certificates.issuing import issue
 from netkit.tls.client import client_context
 from tests.peers import peer
 from tests.runtime.process import COMMAND, LOOPS, ServerProcess, serving

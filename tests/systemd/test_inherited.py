@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import netkit
-from netkit.certificates import development
+from netkit.certificates.develop import development
 from netkit.options import Binding
 from netkit.tls.client import client_context
 from tests.systemd.test_activation import said

@@ -13,6 +13,7 @@ import pytest
 
 from netkit.errors import UsageError
 from netkit.systemd.unit import Credential, quoted
+from tests.commands import netkit
 from tests.peers import peer
 from tests.runtime.process import COMMAND, ServerProcess
 from tests.workers.crew import WHO, echoes, serves
@@ -26,19 +27,25 @@ OLDER = ("--systemd-version", "252")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the current one."""
     made = tmp_path / "units"
     made.mkdir()
+    monkeypatch.chdir(made)
     return made
 
 
-def netkit(*words: object, folder: Path | None = None, status: int = 0) -> str:
-    """What ``netkit …`` prints; what it complains of if it is to fail."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, cwd=folder, check=False
-    )
-    assert done.returncode == status, done.stderr
-    return done.stderr if status else done.stdout
+def systemd(*words: object, status: int = 0) -> str:
+    """What ``netkit systemd …`` prints; what it complains of if it is to fail."""
+    ended = netkit("systemd", *words)
+    assert ended.status == status, ended.errors
+    return ended.errors if status else ended.output
+
+
+def in_a_process(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command as a person runs it, so that its target is imported nowhere else."""
+    command = [*COMMAND, "systemd", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
 
 
 def lines(text: str, key: str) -> list[str]:
@@ -84,7 +91,7 @@ def exposure(file: Path) -> float:
 def test_systemd_accepts_the_units(
     words: tuple[object, ...], others: set[str], folder: Path
 ) -> None:
-    said = netkit("systemd", *words, "--unit", "unit", "--into", ".", folder=folder)
+    said = systemd(*words, "--unit", "unit", "--into", ".")
     assert set(said.split()) == {path.name for path in folder.iterdir()}
     assert set(said.split()) == {"unit.service", *others}
     assert complaints(folder) == ""
@@ -94,31 +101,31 @@ def test_systemd_accepts_the_units(
 
 
 def test_a_reload_is_asked_for_in_the_words_that_systemd_knows() -> None:
-    newer = netkit("systemd", "echo", "--systemd-version", 253)
+    newer = systemd("echo", "--systemd-version", 253)
     assert lines(newer, "Type") == ["notify-reload"]
     assert not lines(newer, "ExecReload")
-    older = netkit("systemd", "echo", *OLDER)
+    older = systemd("echo", *OLDER)
     assert lines(older, "Type") == ["notify"]
     assert lines(older, "ExecReload") == ["/bin/kill -HUP $MAINPID"]
 
 
 def test_a_capability_only_for_a_low_port() -> None:
     capability = "CAP_NET_BIND_SERVICE"
-    low = netkit("systemd", "echo", "--port", 1023)
+    low = systemd("echo", "--port", 1023)
     assert lines(low, "CapabilityBoundingSet") == lines(low, "AmbientCapabilities") == [capability]
     assert not lines(low, "PrivateUsers")
     for words in (("--port", 1024), ("--port", 7, "--socket")):
-        text = netkit("systemd", "echo", *words)
+        text = systemd("echo", *words)
         assert capability not in text
         assert lines(text, "CapabilityBoundingSet") == [""]
 
 
 def test_certificates_are_handed_over_or_have_a_folder(folder: Path) -> None:
-    own = netkit("systemd", "chat", "--tls")
+    own = systemd("chat", "--tls")
     assert lines(own, "StateDirectory") == ["netkit-chat"]
     assert lines(own, "Environment") == ["NETKIT_CERTS=%S/netkit-chat/certs"]
     words = ("--ssl-certfile", "c.pem", "--ssl-keyfile", "/etc/ssl/private/k.pem")
-    given = netkit("systemd", "chat", "--tls", *words, folder=folder)
+    given = systemd("chat", "--tls", *words)
     assert lines(given, "LoadCredential") == [
         f"ssl-certfile-0:{folder}/c.pem",
         "ssl-keyfile-0:/etc/ssl/private/k.pem",
@@ -130,7 +137,7 @@ def test_certificates_are_handed_over_or_have_a_folder(folder: Path) -> None:
 
 def test_socket_units_take_the_addresses_over() -> None:
     words = ("--bind", "127.0.0.1:7", "--bind", "tls://[::1]:8", "--bind", "udp://0.0.0.0:7")
-    text = netkit("systemd", "echo", *words, "--socket", "--workers", 2)
+    text = systemd("echo", *words, "--socket", "--workers", 2)
     assert lines(text, "ListenStream") == ["127.0.0.1:7", "[::1]:8"]
     assert lines(text, "ListenDatagram") == ["0.0.0.0:7"]
     assert lines(text, "FileDescriptorName") == ["tcp", "tls", "udp"]
@@ -155,7 +162,7 @@ def test_socket_units_take_the_addresses_over() -> None:
     ],
 )
 def test_what_no_unit_can_do_is_refused(words: tuple[object, ...], says: str) -> None:
-    said = netkit("systemd", *words, status=2)
+    said = systemd(*words, status=2)
     assert says in said
     assert len(said.splitlines()) == 1
 
@@ -163,7 +170,7 @@ def test_what_no_unit_can_do_is_refused(words: tuple[object, ...], says: str) ->
 async def test_the_unit_s_command_serves(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(WHO)
     words = ("app.py:handle", "--host", "127.0.0.1", "--port", 0, "--limit-idle", 7)
-    text = netkit("systemd", *words, folder=tmp_path)
+    text = in_a_process(*words, folder=tmp_path).stdout
     (command,), (folder,) = lines(text, "ExecStart"), lines(text, "WorkingDirectory")
     assert folder == str(tmp_path)
     process = await asyncio.create_subprocess_exec(
@@ -182,15 +189,12 @@ async def test_the_unit_s_command_serves(tmp_path: Path) -> None:
 
 def test_settings_from_variables_are_in_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETKIT_LIMIT_IDLE", "7")
-    assert "--limit-idle=7" in netkit("systemd", "echo")
+    assert "--limit-idle=7" in systemd("echo")
 
 
 def test_paths_that_the_service_will_not_see_are_named(folder: Path) -> None:
     (folder / "app.py").write_text(WHO)
-    done = subprocess.run(
-        [*COMMAND, "systemd", "app.py:handle"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = in_a_process("app.py:handle", folder=folder)
     assert f"netkit: warning: {folder}: a service has a /tmp of its own" in done.stderr
 
 
@@ -216,6 +220,6 @@ def test_no_word_with_control_characters() -> None:
 def test_a_service_that_asks_for_interfaces_may_do_so() -> None:
     usual = "AF_UNIX AF_INET AF_INET6"
     words = ("--to", "239.1.2.3:9999", "--message", "x")
-    broadcast = netkit("systemd", "broadcast", *words)
+    broadcast = systemd("broadcast", *words)
     assert lines(broadcast, "RestrictAddressFamilies") == [f"{usual} AF_NETLINK"]
-    assert lines(netkit("systemd", "echo"), "RestrictAddressFamilies") == [usual]
+    assert lines(systemd("echo"), "RestrictAddressFamilies") == [usual]

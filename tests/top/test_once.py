@@ -11,26 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.process import COMMAND, LOOPS, serving
+from tests.commands import netkit_beside
+from tests.runtime.process import LOOPS, serving
 from tests.workers.crew import ON_TCP, WHO, echoes, one_of_each
 
-pytestmark = [
-    pytest.mark.asyncio(loop_factories=["asyncio"]),
-    pytest.mark.parametrize("loop", LOOPS),
-]
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
+on_each_loop = pytest.mark.parametrize("loop", LOOPS)
 
 
-async def run(*words: object, python_path: Path | None = None) -> tuple[int, str, str]:
+async def run(*words: object) -> tuple[int, str, str]:
     """Status of ``netkit top``, and what it says on standard output and error."""
-    environment = {**os.environ, **({"PYTHONPATH": str(python_path)} if python_path else {})}
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "top", *map(str, words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment
-    )
-    said, complaint = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode(), complaint.decode()
+    ended = await netkit_beside("top", *words)
+    return ended.status, ended.output, ended.errors
 
 
+@on_each_loop
 async def test_a_snapshot(loop: str, tmp_path: Path) -> None:
     app, admin = tmp_path / "app.py", f"unix:{tmp_path}/admin.sock"
     app.write_text(WHO)
@@ -65,6 +61,7 @@ async def test_a_snapshot(loop: str, tmp_path: Path) -> None:
             talker.sock.close()
 
 
+@on_each_loop
 async def test_one_process_over_tcp(loop: str, tmp_path: Path) -> None:
     async with serving("echo", *ON_TCP, "--admin", "127.0.0.1:0", loop=loop) as server:
         (line,) = await server.logged("admin on ")
@@ -76,9 +73,9 @@ async def test_one_process_over_tcp(loop: str, tmp_path: Path) -> None:
         assert worker["gauges"]["lag"] >= 0
 
 
-async def test_what_cannot_be_is_one_line(loop: str, tmp_path: Path) -> None:
+async def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     admin = f"unix:{tmp_path}/admin.sock"
-    async with serving("daytime", *ON_TCP, loop=loop) as server:  # which is no admin endpoint
+    async with serving("daytime", *ON_TCP, loop="uvloop") as server:  # which is no admin endpoint
         for words, status, says in (
             ((admin, "--once"), 1, "No such file or directory; is a server there"),
             (("udp://127.0.0.1:1",), 2, "an admin address is unix:PATH or HOST:PORT"),
@@ -92,7 +89,7 @@ async def test_what_cannot_be_is_one_line(loop: str, tmp_path: Path) -> None:
             assert says in complaint
 
 
-async def test_without_textual_it_says_what_to_install(loop: str, tmp_path: Path) -> None:
+async def test_without_textual_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "textual.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'textual'\", name='textual')\n"
     )

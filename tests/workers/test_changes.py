@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
 
-from tests.runtime.process import COMMAND, LOOPS, serving
+from tests.commands import netkit_beside
+from tests.runtime.process import LOOPS, serving
 from tests.runtime.talkers import Talker
 from tests.workers.crew import ON_TCP, workers
 
@@ -67,21 +67,14 @@ async def versions(port: int, count: int = 10) -> set[bytes]:
     return told
 
 
-async def ctl(*words: object) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "ctl", *map(str, words), stdin=DEVNULL, stdout=PIPE
-    )
-    said, _ = await process.communicate()
-    assert said == b"reloading\n"
-
-
 @pytest.mark.parametrize("by", ["signal", "ctl"])
 async def test_of_many_reloads_asked_for_during_one_a_single_one_follows(
     loop: str, by: str, tmp_path: Path
 ) -> None:
     app, admin = tmp_path / "app.py", f"unix:{tmp_path}/admin.sock"
     app.write_text(GATED.format(version=1))
-    words = (f"{app}:handle", *ON_TCP, "--workers", 2, "--admin", admin)
+    watched = ("--admin", admin) if by == "ctl" else ()
+    words = (f"{app}:handle", *ON_TCP, "--workers", 2, *watched)
     async with serving(*words, loop=loop) as server:
         gate = Gate(tmp_path)
         server.signal(signal.SIGHUP)
@@ -89,7 +82,8 @@ async def test_of_many_reloads_asked_for_during_one_a_single_one_follows(
         app.write_text(GATED.format(version=2))
         if by == "ctl":
             for _ in range(2):
-                await ctl("reload", admin)
+                ended = await netkit_beside("ctl", "reload", admin)
+                assert (ended.status, ended.output) == (0, "reloading\n")
         else:
             for _ in range(50):
                 server.signal(signal.SIGHUP)

@@ -53,8 +53,6 @@ async def test_a_killed_worker_is_replaced_and_breaks_no_other(loop: str, app: s
     async with serving(app, *ON_TCP, "--workers", 2, loop=loop) as server:
         found = await one_of_each(server.ports[0], 2)
         (victim, lost), (_, kept) = found.items()
-        clock = asyncio.get_running_loop().time
-        began = clock()
         os.kill(victim, signal.SIGKILL)
         with suppress(ConnectionResetError):
             assert await lost.read() == b""
@@ -65,7 +63,6 @@ async def test_a_killed_worker_is_replaced_and_breaks_no_other(loop: str, app: s
             talker.sock.close()
             if pid in new:
                 break
-        assert clock() - began < 2
         assert await echoes(kept)
         kept.sock.close()
         (line,) = await server.logged("died")

@@ -4,6 +4,7 @@
 `folder`    where netkit keeps its certificates
 `names`     host names and addresses; which of them a CA may vouch for
 `files`     private keys on disk: made private, replaced atomically, locked
+`pem`       certificates and keys read from them
 `authority` the development CA, and signing with it
 `develop`   `development`: the CA and the certificate that ``--tls`` uses
 `issuing`   `issue`: further server and client certificates
@@ -13,13 +14,7 @@
 
 Everything here is synchronous and takes milliseconds; only `develop` may wait,
 at most ten seconds, for another process that is just making the same files.
+
+Nothing is imported here: all but `folder` and `files` need cryptography, whose import takes
+longer than netkit's own, and most processes never see a certificate.
 """
-
-from __future__ import annotations
-
-from netkit.certificates.describe import Description, describe
-from netkit.certificates.develop import Development, development
-from netkit.certificates.folder import folder
-from netkit.certificates.issuing import Issued, issue
-
-__all__ = ["Description", "Development", "Issued", "describe", "development", "folder", "issue"]

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from netkit.certificates import files, names
+from netkit.certificates import files, names, pem
+from netkit.certificates.folder import ca_path
 from netkit.errors import CertificateError
 
 CA_DAYS = 3652
@@ -37,11 +38,6 @@ class Authority:
     path: Path
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
-
-
-def ca_path(folder: Path) -> Path:
-    """Return where the development CA's certificate is or will be."""
-    return folder / "ca.pem"
 
 
 def authority(folder: Path) -> Authority:
@@ -139,7 +135,7 @@ def _self_sign(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _load(path: Path, key_path: Path) -> Authority:
-    certificate = files.read_certificate(path, f"put the right file back, or {_RENEW}")
+    certificate = pem.read_certificate(path, f"put the right file back, or {_RENEW}")
     key = _ec_key(key_path)
     if key.public_key() != certificate.public_key():
         raise CertificateError(
@@ -155,7 +151,7 @@ def _load(path: Path, key_path: Path) -> Authority:
 
 def _ec_key(path: Path) -> ec.EllipticCurvePrivateKey:
     mend = "put the right file back, or delete it and ca.pem to start a new CA"
-    key = files.read_key(path, mend)
+    key = pem.read_key(path, mend)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(f"{path}: is not an elliptic curve key; {mend}")
     return key

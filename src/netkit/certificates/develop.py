@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from netkit.certificates import authority, files, names
+from netkit.certificates import authority, files, names, pem
+from netkit.certificates.folder import ca_path
 from netkit.certificates.folder import folder as default_folder
 
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -39,9 +40,7 @@ def development(folder: Path | None = None) -> Development:
     CertificateError if a file is broken or cannot be written.
     """
     where = default_folder() if folder is None else folder
-    found = Development(
-        authority.ca_path(where), where / "localhost.pem", where / "localhost-key.pem"
-    )
+    found = Development(ca_path(where), where / "localhost.pem", where / "localhost-key.pem")
     if _current(found):
         return found
     files.make_folder(where)
@@ -66,9 +65,9 @@ def _current(files_: Development) -> bool:
     """Say whether the certificate can serve as it is."""
     if not all(path.exists() for path in (files_.ca, files_.cert, files_.key)):
         return False
-    ca = files.read_certificate(files_.ca, "put the right file back")
-    leaf = files.read_certificate(files_.cert, _MEND)
-    key = files.read_key(files_.key, _MEND)
+    ca = pem.read_certificate(files_.ca, "put the right file back")
+    leaf = pem.read_certificate(files_.cert, _MEND)
+    key = pem.read_key(files_.key, _MEND)
     left = leaf.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     return (
         left > RENEW_BEFORE

@@ -14,10 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from netkit.errors import CertificateError
 
 PRIVATE = 0o600
@@ -103,19 +99,3 @@ def read(path: Path) -> bytes:
         raise CertificateError(
             f"{path}: cannot be read ({error.strerror}); check its owner and mode"
         ) from error
-
-
-def read_certificate(path: Path, mend: str) -> x509.Certificate:
-    """Read the first certificate of a PEM file. `mend` ends the line if it is broken."""
-    try:
-        return x509.load_pem_x509_certificate(read(path))
-    except ValueError as error:
-        raise CertificateError(f"{path}: holds no readable PEM certificate; {mend}") from error
-
-
-def read_key(path: Path, mend: str) -> PrivateKeyTypes:
-    """Read an unencrypted PEM key. `mend` ends the line if it is broken."""
-    try:
-        return load_pem_private_key(read(path), password=None)
-    except (ValueError, TypeError) as error:
-        raise CertificateError(f"{path}: holds no readable unencrypted PEM key; {mend}") from error

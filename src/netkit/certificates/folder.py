@@ -22,3 +22,8 @@ def folder() -> Path:
     # The XDG base directory specification: a relative path is to be ignored.
     base = Path(data) if data.startswith("/") else Path.home() / ".local/share"
     return base / "netkit"
+
+
+def ca_path(folder: Path) -> Path:
+    """Return where the development CA's certificate is or will be."""
+    return folder / "ca.pem"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 
-from netkit.certificates import files
+from netkit.certificates import files, pem
 
 DEBIAN_FOLDER = Path("/usr/local/share/ca-certificates")
 _SECONDS = 60.0  # update-ca-certificates runs hooks (Java's store), which may take a while
@@ -171,7 +171,7 @@ def browser_store() -> BrowserStore:
 
 def _label(ca: Path) -> str:
     """Return the CA's name in a store; two CAs of one machine have different ones."""
-    certificate = files.read_certificate(ca, "put the right file back")
+    certificate = pem.read_certificate(ca, "put the right file back")
     return f"netkit-{certificate.fingerprint(hashes.SHA256()).hex()[:12]}"
 
 

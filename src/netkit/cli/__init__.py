@@ -7,6 +7,8 @@
 `connect`  talk to one
 `listen`   hear what is broadcast
 `discover` which feeds are announced on the network
+`run`      run commands, many at a time
+`exec`     run a command that a runner elsewhere allows
 `named`    feeds by such a name
 `ctl`      ask and steer a server that runs
 `top`      watch one, live
@@ -77,6 +79,18 @@ def _discover(app: typer.Typer, _: Sequence[str]) -> None:
     app.command("discover", epilog=discover.EPILOG)(discover.discover)
 
 
+def _run(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import run
+
+    app.command("run", cls=run.RunCommand, context_settings=run.CONTEXT, epilog=run.EPILOG)(run.run)
+
+
+def _exec(app: typer.Typer, _: Sequence[str]) -> None:
+    from netkit.cli import exec as verb
+
+    app.command("exec", context_settings=verb.SETTINGS, epilog=verb.EPILOG)(verb.run)
+
+
 def _systemd(app: typer.Typer, words: Sequence[str]) -> None:
     from netkit.cli import systemd
 
@@ -112,6 +126,8 @@ VERBS = {
     "connect": _connect,
     "listen": _listen,
     "discover": _discover,
+    "run": _run,
+    "exec": _exec,
     "systemd": _systemd,
     "ctl": _ctl,
     "top": _top,
@@ -124,6 +140,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exit with 0, 1 (network), 2 (usage) or 3 (could not start)."""
     _keep_standard_numbers()
     words = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    if words == ["--version"]:  # needs no parser, and no look at every verb
+        _print_version()
+        sys.exit(0)
     try:
         # Not standalone: an error is one line here, not a box.
         status = application(words)(words, prog_name="netkit", standalone_mode=False)
@@ -159,8 +178,12 @@ def _fail(line: str, status: int) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"netkit {__version__}")
+        _print_version()
         raise typer.Exit
+
+
+def _print_version() -> None:
+    print(f"netkit {__version__}")
 
 
 def _netkit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,9 +150,7 @@ class Asked:
 
 def require_watchfiles() -> None:
     """Raise `UsageError` if what ``--reload`` needs is not installed."""
-    try:
-        import watchfiles  # noqa: F401  # only whether it can be imported
-    except ImportError:
+    if find_spec("watchfiles") is None:  # not imported: each worker asks too
         raise UsageError(
             "--reload: watchfiles is not installed: pip install 'netkit-serve[reload]'"
-        ) from None
+        )

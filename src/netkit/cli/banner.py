@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from netkit.addresses import Address
-from netkit.certificates import development
+from netkit.certificates.folder import ca_path, folder
 
 
 def commands(address: Address) -> list[str]:
@@ -25,7 +25,7 @@ def commands(address: Address) -> list[str]:
 
 def openssl_trust() -> str:
     """The options with which openssl verifies the development certificate."""
-    return f"-verify_return_error -CAfile {shlex.quote(str(development().ca))}"
+    return f"-verify_return_error -CAfile {shlex.quote(str(ca_path(folder())))}"
 
 
 def _reachable(host: str) -> str:

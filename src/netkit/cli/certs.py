@@ -11,9 +11,10 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from netkit import certificates
-from netkit.certificates import Description, describe, files, trust
-from netkit.certificates.authority import ca_path
+from netkit.certificates import files, issuing, trust
+from netkit.certificates.describe import Description, describe
+from netkit.certificates.develop import development
+from netkit.certificates.folder import ca_path, folder
 from netkit.errors import CertificateError, UsageError
 from netkit.tls.probe import probe
 
@@ -44,7 +45,7 @@ def overview(context: typer.Context) -> None:
     """Print where the development CA is, and how other programs are made to trust it."""
     if context.invoked_subcommand is not None:
         return
-    made = certificates.development()
+    made = development()
     ca, leaf = _describe(made.ca), _describe(made.cert)
     _table(
         [
@@ -67,7 +68,7 @@ def trust_ca(system: System = False, browser: Browser = False) -> None:
 
     What needs other rights or programs is printed, for you to run.
     """
-    ca = certificates.development().ca
+    ca = development().ca
     for store in _stores(system, browser):
         _tell(store.trust(ca))
 
@@ -75,7 +76,7 @@ def trust_ca(system: System = False, browser: Browser = False) -> None:
 @app.command("untrust", epilog=_EPILOG_TRUST.replace("trust", "untrust"))
 def untrust_ca(system: System = False, browser: Browser = False) -> None:
     """Undo `netkit certs trust`. Do this before you delete the CA."""
-    ca = ca_path(certificates.folder())
+    ca = ca_path(folder())
     for store in _stores(system, browser):
         _tell(store.untrust(ca))
 
@@ -99,7 +100,7 @@ def issue(
     if password_file is not None and not client:
         raise UsageError("--password-file: only a client's PKCS#12 file is encrypted; add --client")
     password = None if password_file is None else _password(password_file)
-    made = certificates.issue(names, client=client, days=days, password=password)
+    made = issuing.issue(names, client=client, days=days, password=password)
     rows = [("certificate", str(made.cert)), ("key", str(made.key))]
     if made.pkcs12 is not None:
         lock = "with your password" if password else "without a password"
@@ -120,7 +121,7 @@ def show(
     """Explain a certificate file, or what a live server shows and whether it verifies."""
     live = re.fullmatch(r"(?:\[([^\]]+)\]|([^:/]+)):(\d{1,5})", what or "")
     if what is None:
-        made = certificates.development()
+        made = development()
         _show_file(made.ca)
         typer.echo()
         _show_file(made.cert)

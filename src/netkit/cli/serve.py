@@ -112,11 +112,14 @@ def command(argv: Sequence[str]) -> Callable[..., None]:
     """
     said = line.read(argv, GENERAL, ["--config"])
     try:
-        return _for_target(said)
+        found = _for_target(said)
     except UsageError as error:
         if argv and not said.help:
             raise
-        return _refusing(error)
+        found = _refusing(error)
+    if said.help:  # all names: a look at every installed package
+        found.__doc__ = HELP.format(names=", ".join(catalog.names()))
+    return found
 
 
 def _for_target(said: line.Line) -> Callable[..., None]:
@@ -190,7 +193,6 @@ def _signed(
     everything = [_target(target), *(each.parameter(values) for each in listed), *_about_files()]
     serve.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]  # read by inspect
     serve.__annotations__ = {each.name: each.annotation for each in everything}
-    serve.__doc__ = HELP.format(names=", ".join(catalog.names()))
     return serve
 
 

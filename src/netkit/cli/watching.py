@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from netkit.addresses import Address, parse
@@ -75,9 +76,9 @@ class Watching:
 
 def require_packages() -> None:
     """Raise `UsageError` if what the admin endpoint needs is not installed."""
-    try:
-        import netkit.admin.http  # noqa: F401  # only whether it can be imported
-    except ImportError as error:
-        raise UsageError(
-            f"--admin: {error.name} is not installed: pip install 'netkit-serve[admin]'"
-        ) from None
+    for package in ("aiohttp", "prometheus_client"):
+        # Not imported: each worker asks too, and only their supervisor answers at the endpoint.
+        if find_spec(package) is None:
+            raise UsageError(
+                f"--admin: {package} is not installed: pip install 'netkit-serve[admin]'"
+            )

@@ -114,8 +114,9 @@ class Spawner:
                 if len(stdio) < STDIO:  # MSG_CTRUNC
                     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
                 pid = _start(stdio, *order)  # type: ignore[arg-type]  # as the frame says
-            except OSError as error:
-                self._reply(job, error.errno or 0, error.strerror or str(error))
+            except (OSError, ValueError) as error:  # ValueError: a NUL, or text that is no Unicode
+                code = getattr(error, "errno", None) or 0
+                self._reply(job, code, getattr(error, "strerror", None) or str(error))
             else:
                 self._pids[job], self._jobs[pid] = pid, job
                 self._reply(job, pid)

@@ -7,8 +7,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from netkit import certificates
-from netkit.certificates.authority import ca_path
+from netkit.certificates.folder import ca_path, folder
 from netkit.errors import CertificateError, UsageError
 from netkit.tls import pair, policy
 
@@ -58,6 +57,6 @@ def _trust_system(context: ssl.SSLContext) -> None:
 
 
 def _trust_development(context: ssl.SSLContext) -> None:
-    ca = ca_path(certificates.folder())
+    ca = ca_path(folder())
     if ca.exists():
         policy.trust(context, ca, "")

@@ -7,11 +7,13 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-
-from netkit.certificates import files, names
+from netkit.certificates import files
 from netkit.errors import CertificateError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 Password = str | Callable[[], str] | None
 
@@ -46,7 +48,7 @@ def load(
     `key` None: it is in the certificate's file. Give a spare context: when this
     raises, CertificateError, the context may hold half a pair.
     """
-    leaf = _leaf(cert, flags.cert)
+    leaf, hosts = _leaf(cert, flags.cert)
     now = datetime.datetime.now(datetime.UTC)
     if leaf.not_valid_after_utc <= now:
         raise CertificateError(
@@ -62,17 +64,21 @@ def load(
         )
     warnings += _open_key(key or cert, flags.key if key else flags.cert)
     algorithm = leaf.public_key_algorithm_oid.dotted_string
-    return Pair(tuple(names.hosts(leaf)), algorithm, leaf.not_valid_after_utc, tuple(warnings))
+    return Pair(hosts, algorithm, leaf.not_valid_after_utc, tuple(warnings))
 
 
-def _leaf(cert: Path, flag: str) -> x509.Certificate:
+def _leaf(cert: Path, flag: str) -> tuple[x509.Certificate, tuple[str, ...]]:
+    """Return the server's or client's own certificate, and the names that it is for."""
+    from netkit.certificates import names, pem  # cryptography, for a certificate alone
+
     mend = "give a PEM file with the server's certificate first, then the intermediate ones"
     if flag == "--cert":
         mend = "give a PEM file with your certificate first"
     try:
-        return files.read_certificate(cert, mend)
+        leaf = pem.read_certificate(cert, mend)
     except CertificateError as error:
         raise CertificateError(f"{flag} {error}") from error
+    return leaf, tuple(names.hosts(leaf))
 
 
 def _load(

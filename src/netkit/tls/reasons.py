@@ -15,7 +15,6 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from netkit.certificates.describe import describe
 from netkit.errors import CertificateError
 
 
@@ -229,6 +228,8 @@ def _has(certificate: bytes | None, what: str) -> str:
     """Return ``: it is for a.test`` or `` on 2026-01-31``, or nothing if we cannot know."""
     if certificate is None:
         return ""
+    from netkit.certificates.describe import describe  # cryptography, for a certificate alone
+
     try:
         found = describe(certificate)
     except CertificateError:
