@@ -60,7 +60,7 @@ class Pacing:
     jobs: Annotated[
         str | None,
         Flag(
-            "At a time, of the CPUs with % or a sign; 0: as many as can be; one for each CPU.",
+            "At a time: one for each CPU; with % or a sign, of the CPUs; 0: as many as can be.",
             "--jobs",
             "-j",
             metavar="N|N%|+N",

@@ -237,7 +237,15 @@ class Helpers:
         return await helper.spawn(path, command, stdio)
 
     async def close(self) -> None:
-        """Kill what still runs and wait for it. May be called twice."""
+        """Kill what still runs and wait for it, cancelled or not. May be called twice."""
+        closing = asyncio.create_task(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await to_its_end(closing)
+            raise
+
+    async def _close(self) -> None:
         while self._helpers:
             await self._helpers.pop().close()
 
