@@ -18,7 +18,6 @@ from threading import Thread
 import pytest
 
 from netkit.clients.connect import hexdump, recording
-from tests.commands import netkit
 from tests.peers import peer
 
 COMMAND = [sys.executable, "-m", "netkit", "connect"]
@@ -216,30 +215,6 @@ def test_network_errors_are_one_line_and_status_1(
     port = free_port(socket.SOCK_DGRAM if "-u" in arguments else socket.SOCK_STREAM)
     done = run(*(word.replace("PORT", port) for word in arguments), stdin=b"x", loop=loop)
     assert line.replace("PORT", port) in one_line(done, 1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        ([], "say where to connect"),
-        (["a", "1", "2"], "say where to connect"),
-        (["localhost"], "the port is missing"),
-        (["localhost:0"], "port 0 is no server's"),
-        (["--tls", "-u", "localhost:1"], "--tls --udp"),
-        (["-u", "tcp://localhost:1"], "contradicts --udp"),
-        (["-U", "sock", "localhost:1"], "--unix PATH stands alone"),
-        (["localhost:1", "--insecure"], "--insecure needs TLS"),
-        (["-u", "localhost:1", "--retry"], "--retry has no meaning for UDP"),
-        (["localhost:1", "-w", "0"], "--wait 0"),
-        (["localhost:1", "--source", "a b"], "--source 'a b:0'"),
-    ],
-)
-def test_usage_errors_are_one_line_and_status_2(arguments: list[str], line: str) -> None:
-    ended = netkit("connect", *arguments)
-    assert (ended.status, ended.output) == (2, "")
-    assert ended.errors.startswith("netkit: error: ")
-    assert len(ended.errors.splitlines()) == 1
-    assert line in ended.errors
 
 
 @pytest.mark.parametrize(

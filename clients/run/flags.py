@@ -159,7 +159,9 @@ class Elsewhere:
     host: Annotated[
         tuple[str, ...],
         Flag(
-            "Over SSH; repeatable; N/ is so many jobs there.", "--host", metavar="[N/][USER@]HOST"
+            "Over SSH; repeatable; N/ is so many jobs there.",
+            "--host",
+            metavar="[N/][USER@]HOST[:PORT]",
         ),
     ] = ()
     hosts: Annotated[
@@ -182,7 +184,7 @@ class Elsewhere:
     ] = ()
     base: Annotated[
         tuple[str, ...],
-        Flag("Send it to each host once; repeatable.", "--base", metavar="FILE"),
+        Flag("Send it to each host once; repeatable.", "--basefile", metavar="FILE"),
     ] = ()
     cleanup: Annotated[bool, Flag("Remove there what was sent and brought back.", "--cleanup")] = (
         False

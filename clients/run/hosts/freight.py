@@ -28,6 +28,13 @@ class FreightError(Exception):
     """A file did not arrive: one line on which and why."""
 
 
+class WreckedError(FreightError):
+    """It did not, since the connection was lost."""
+
+
+LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)
+
+
 class Freight:
     """The files of one host. `folder` is where relative paths begin there."""
 
@@ -133,7 +140,11 @@ def _part(here: str, mode: int) -> Iterator[str]:
 async def _explained(what: str) -> AsyncIterator[None]:
     try:
         yield
-    except asyncssh.SFTPError as error:
-        raise FreightError(f"{what}: {error.reason}") from None
+    except ConnectionError as error:  # nothing here: asyncssh hands on why it lost the host
+        raise WreckedError(f"{what}: {error.strerror or error}") from None
+    except asyncssh.Error as error:
+        lost = isinstance(error, LOST) or not isinstance(error, asyncssh.SFTPError)
+        kind = WreckedError if lost else FreightError
+        raise kind(f"{what}: {error.reason}") from None
     except OSError as error:
         raise FreightError(f"{what}: {error.strerror or error}") from None

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 import asyncssh
 
 from netkit.clients.run.hosts.connections import Connections
-from netkit.clients.run.hosts.freight import Freight, FreightError
+from netkit.clients.run.hosts.freight import Freight, FreightError, WreckedError
 from netkit.clients.run.hosts.login import HostError
 from netkit.clients.run.hosts.settings import Machines, RemoteCommand
 from netkit.subprocesses.children import ChildLostError
@@ -34,11 +34,12 @@ class Hold:
         try:
             for place in files.transfer:
                 await freight.send(place)
-        except FreightError as error:
+        except BaseException as error:  # a cancellation too
             await self.unload(files)
-            raise NotStartedError(f"{files.words[0]}: {error}") from None
-        except BaseException:  # a cancellation too
-            await self.unload(files)
+            if isinstance(error, WreckedError):
+                raise HostError(str(error)) from None
+            if isinstance(error, FreightError):
+                raise NotStartedError(f"{files.words[0]}: {error}") from None
             raise
 
     async def finish(self, files: RemoteCommand | None, status: int, wanted: bool) -> None:

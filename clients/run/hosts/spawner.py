@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import NoReturn
+
+import asyncssh
 
 from netkit.clients.run.hosts.child import RemoteChild
 from netkit.clients.run.hosts.host import Host
@@ -32,6 +35,7 @@ class Hosts:
 
     def __init__(self, machines: Machines, say: Callable[[str], None]) -> None:
         self._say = say
+        logging.getLogger("asyncio").addFilter(_news)
         self._lane = Lane("job output")
         self._changed = asyncio.Event()
         self._gone: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
@@ -49,8 +53,8 @@ class Hosts:
                 command.whereabouts.host = host.name
             try:
                 return await host.start(command, stdio)
-            except HostError as error:
-                self._set_aside(host, str(error))
+            except (HostError, asyncssh.Error, OSError) as error:
+                self._set_aside(host, str(error) or type(error).__name__)
 
     async def gone(self) -> NoReturn:
         """Wait until a job is to start and there is no host left. Raises `HostsError`."""
@@ -62,6 +66,7 @@ class Hosts:
         await asyncio.gather(*(host.close() for host in self._hosts))
         self._lane.close()
         self._gone.cancel()
+        logging.getLogger("asyncio").removeFilter(_news)
 
     async def _free(self) -> Host:
         while True:
@@ -89,3 +94,9 @@ class Hosts:
 
     def _change(self) -> None:
         self._changed.set()
+
+
+def _news(record: logging.LogRecord) -> bool:
+    # asyncssh writes on to a connection until it is told that it was lost, with a warning from
+    # asyncio for each write after the fifth. We say it once, with the reason.
+    return record.getMessage() != "socket.send() raised exception."

@@ -21,7 +21,7 @@ async def using(
 ) -> AsyncIterator[Hosts]:
     """A spawner for these, closed at the block's end."""
     machines = Machines(tuple(each.address for each in sshds), **settings)
-    spawner = hosts(machines, [].append if said is None else said.append)
+    spawner = hosts(machines, (said if said is not None else []).append)
     try:
         yield spawner
     finally:

@@ -148,10 +148,10 @@ async def test_a_daemon_that_holds_the_output_does_not_hold_the_job(
     )
     async with using(host()) as spawner:
         ends, written = await ran(spawner, [("sh", "-c", script)])
-        daemon = int(written[1, "stdout"])
+        pid = int(written[1, "stdout"])
         assert ends[1].status == 4
-        os.kill(daemon, signal.SIGKILL)
-        await ended(daemon)
+        os.kill(pid, signal.SIGKILL)
+        await ended(pid)
 
 
 async def test_a_job_that_kills_its_own_group(host: Start) -> None:
