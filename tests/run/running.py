@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tests import forked
 from tests.runtime.process import COMMAND
 
 
@@ -30,9 +30,7 @@ class Told:
 
 def ran(*words: str | bytes, loop: str, stdin: bytes = b"") -> Told:
     """Run it to its end."""
-    ended = subprocess.run(
-        [*COMMAND, "run", "--loop", loop, *words], input=stdin, capture_output=True
-    )
+    ended = forked.netkit(["run", "--loop", loop, *words], stdin)
     return Told(ended.returncode, ended.stdout, ended.stderr.decode(errors="replace"))
 
 

@@ -20,6 +20,7 @@ import netkit
 from netkit.certificates.issuing import issue
 from netkit.options import TLS
 from netkit.servers.runner import Runner
+from tests import forked
 from tests.runner.talking import HERE, listed, running, shell
 from tests.runtime.process import COMMAND, LOOPS, serving
 
@@ -57,11 +58,9 @@ async def executing(
 
 async def done(*words: object, loop: str, given: bytes | None = None) -> tuple[bytes, str, int]:
     """What it writes, says, and ends with."""
-    stdin = DEVNULL if given is None else PIPE
-    async with executing(*words, loop=loop, stdin=stdin) as process:
-        out, err = await process.communicate(given)
-        assert process.returncode is not None
-        return out, err.decode(), process.returncode
+    line = ["exec", "--loop", loop, *map(str, words)]
+    ended = await asyncio.to_thread(forked.netkit, line, given or b"")
+    return ended.stdout, ended.stderr.decode(), ended.returncode
 
 
 def at(server: netkit.Server) -> str:

@@ -14,6 +14,7 @@ from netkit.subprocesses.children import Spawner
 from netkit.subprocesses.command import Command
 from netkit.subprocesses.events import Ended, Event, Output, Retrying, Started
 from netkit.subprocesses.merging import Merged
+from netkit.subprocesses.plain import Plain, PlainChild
 from netkit.subprocesses.retries import Retries
 from netkit.subprocesses.runner import Runner
 from tests.subprocesses.jobs import gone, sh
@@ -132,6 +133,20 @@ async def test_an_iterable_that_fails_is_told(spawner: Spawner) -> None:
         with pytest.raises(ValueError, match="no more"):
             async for _ in runner.map(broken()):  # type: ignore[arg-type]  # as object
                 pass
+
+
+async def test_a_fault_of_a_spawner_is_no_silence() -> None:
+    class Faulty(Plain):
+        async def spawn(self, command: Command, stdio: tuple[int, int, int]) -> PlainChild:
+            if command.words == ("fault",):
+                raise ZeroDivisionError
+            return await super().spawn(command, stdio)
+
+    spawner = Faulty()
+    async with Runner(2, spawner=spawner) as runner:
+        with pytest.raises(ZeroDivisionError):
+            await events_of(runner, [sh("sleep 60"), Command(("fault",))])
+    await spawner.close()
 
 
 async def test_cancelled_at_any_moment_nothing_is_left(spawner: Spawner) -> None:

@@ -20,6 +20,7 @@ class Merged:
         self._events: deque[Event] = deque()
         self._paused: set[Job] = set()
         self._over = False
+        self._failure: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, event: Event, job: Job | None = None) -> bool:
@@ -33,6 +34,11 @@ class Merged:
                 return False
         return True
 
+    def fail(self, error: BaseException) -> None:
+        """Have `take` raise this: a fault of ours, or of a spawner's, and no job's."""
+        self._failure = self._failure or error
+        self._wake()
+
     def finish(self) -> None:
         """Nothing more will be put in."""
         self._over = True
@@ -40,7 +46,9 @@ class Merged:
 
     async def take(self) -> Event | None:
         """Wait for the next one; None when there will be none."""
-        while not self._events:
+        while self._failure or not self._events:
+            if self._failure:
+                raise self._failure
             if self._over:
                 return None
             self._waiter = asyncio.get_running_loop().create_future()

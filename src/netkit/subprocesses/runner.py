@@ -124,6 +124,12 @@ class Runner:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
+        def told(task: asyncio.Task[End]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                merged.fail(error)
+
+        task.add_done_callback(told)
+
     async def _run(self, number: int, command: Command, merged: Merged) -> End:
         """All attempts of one job, with a slot that was taken for it."""
         holds = True

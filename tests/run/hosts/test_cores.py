@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from netkit.clients.run.hosts import hosts
 from netkit.clients.run.hosts.address import Address, address, addresses
 from netkit.clients.run.hosts.order import (
     LOGIN,
@@ -19,6 +21,7 @@ from netkit.clients.run.hosts.order import (
     signal_name,
     signal_number,
 )
+from netkit.clients.run.hosts.settings import Machines
 from netkit.errors import UsageError
 from netkit.subprocesses.command import Command, NotStartedError, Surroundings
 
@@ -94,6 +97,14 @@ def test_an_order_is_one_line_and_the_login_shell_sees_nothing_of_it() -> None:
     assert not set(LOGIN) & set("\n\\!")
 
 
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("netkit.clients.run.hosts.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    with pytest.raises(UsageError, match=r"pip install 'netkit-serve\[ssh\]'"):
+        hosts(Machines(()), print)
+
+
 def test_signals() -> None:
     assert (signal_name(signal.SIGTERM), signal_name(9), signal_name(64)) == ("TERM", "KILL", "")
     assert signal_name(signal.SIGSTOP) == ""  # its guard would stop too
@@ -113,10 +124,17 @@ def test_names_of_variables() -> None:
 def test_a_shell_obeys(shell: str) -> None:
     script = LOGIN.replace("/bin/sh", shell)
     line = order(Command(("printf", "%s", "a\n'b")), Setting("token"))
-    ended = subprocess.run(
-        [shell, "-c", script], input=line, capture_output=True, start_new_session=True, timeout=60
-    )
-    assert ended.returncode == 0
-    answer, _, rest = ended.stdout.partition(b"\n")
+    with subprocess.Popen(
+        [shell, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    ) as running:  # fmt: skip
+        assert running.stdin
+        assert running.stdout
+        running.stdin.write(line)
+        running.stdin.flush()
+        answer, _, rest = running.stdout.read().partition(b"\n")
+        # Only now: that its input ends is how it is told that we are gone.
+        running.stdin.close()
+    assert running.returncode == 0
     assert answer.split()[0] == b"token"
     assert rest == b"a\n'b"

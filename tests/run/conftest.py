@@ -1,0 +1,5 @@
+"""What the tests of ``netkit run`` share."""
+
+from tests.forked import forks
+
+__all__ = ["forks"]
