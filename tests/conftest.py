@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import uvloop
 # How long an example takes on a busy machine says nothing of what is tested.
 hypothesis.settings.register_profile("netkit", deadline=None)
 hypothesis.settings.load_profile("netkit")
+
+# A shell's background job has it ignored, and so would have every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # libuv opens a pipe for signals once for the whole process, with the first loop.
 uvloop.new_event_loop().close()

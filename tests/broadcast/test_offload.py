@@ -167,10 +167,9 @@ async def test_what_the_path_refuses_to_cut_is_sent_one_by_one() -> None:
             await heard.until(lambda: len(heard.data) >= 63_000)
             assert protocol.errors == []
         reader.close()
-    assert heard.datagrams[20:] == [
-        *(run[at : at + 2000] for at in range(0, 40_000, 2000)),
-        b"x" * 3000,
-    ]
+    # In any order: a veth may change it where the sender moves to another processor.
+    sent = [*(run[at : at + 2000] for at in range(0, 40_000, 2000)), b"x" * 3000]
+    assert sorted(each for each in heard.datagrams if len(each) != 1000) == sorted(sent)
 
 
 async def test_other_errors_stay_the_protocols() -> None:

@@ -18,6 +18,7 @@ outflow        bytes to a descriptor, at its pace
 channel        one session: a job's output, signals and end
 child          a job there, until its files are back
 freight        files to a host and back, over SFTP
+hold           what is aboard a host: its jobs' files, and those that all jobs there need
 host           one of them
 spawner        all of them: which is next, and which is set aside
 ============== ============================================================
