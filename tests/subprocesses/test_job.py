@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from netkit.loops import is_uvloop
 from netkit.subprocesses.children import Spawner
 from netkit.subprocesses.command import Command, NotStartedError, Stdio, Surroundings, WindowSize
 from netkit.subprocesses.events import Event, Output, Started
@@ -240,6 +241,8 @@ async def test_signals_are_as_programs_expect(spawner: Spawner) -> None:
     # and 33 are the C library's own.
     ours = {number for number in range(1, 32) if signal.getsignal(number) is signal.SIG_IGN}
     expected = ours - {signal.SIGPIPE, signal.SIGXFSZ}
+    if is_uvloop(asyncio.get_running_loop()):  # libuv has nothing ignored in what it starts
+        expected = set()
     assert {number for number in range(1, 32) if ignored >> (number - 1) & 1} == expected
 
 
