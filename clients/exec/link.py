@@ -97,7 +97,7 @@ class Link:
     async def keep_alive(self) -> None:
         """Give signs of life, until cancelled."""
         while True:
-            await asyncio.sleep(PING)
+            await asyncio.sleep(PING)  # the pace of the signs
             await self.send(Kind.PING, job=0)
 
     async def close(self) -> None:

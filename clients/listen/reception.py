@@ -71,7 +71,7 @@ class Reception:
             if where.subscribe:
                 self._server, host = await _route(where.subscribe)
                 # Only the broadcaster is told our port.
-                every = "::" if len(self._server) == 4 else "0.0.0.0"  # noqa: S104
+                every = "::" if len(self._server) == 4 else "0.0.0.0"  # noqa: S104  # see above
                 self._bind(Written("udp", host=every), host)
             for address in where.addresses:
                 self._bind(address)

@@ -26,7 +26,8 @@ def destination(text: str) -> Address:
 
 def subscription(text: str) -> str:
     """Where listeners subscribe, as ``--bind`` has it; a bare port is open to the network."""
-    address = parse(text, default_scheme="udp", default_host="0.0.0.0", flag="--subscribe")  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104  # whoever subscribes is elsewhere
+    address = parse(text, default_scheme="udp", default_host=everywhere, flag="--subscribe")
     if address.scheme != "udp":
         raise UsageError(f"--subscribe {text}: give PORT or HOST:PORT")
     return str(address)

@@ -146,6 +146,7 @@ def _program(table: Table) -> str:
     program = table.text("program")
     if not program.startswith("/"):
         raise table.wrong("program", f"{program!r} is no absolute path; nothing is searched for")
+    # As text throughout: what is run is what is written.
     if not os.path.isfile(program) or not os.access(program, os.X_OK):  # noqa: PTH113
         raise table.wrong("program", f"{program} is no program that we may execute")
     return program

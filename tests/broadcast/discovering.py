@@ -34,7 +34,7 @@ async def output(*words: str) -> str:
     return said.decode()
 
 
-class running:  # noqa: N801
+class running:  # noqa: N801  # used like a function
     """A process and what it says on standard error, ended with TERM after the block."""
 
     def __init__(self, *words: object) -> None:

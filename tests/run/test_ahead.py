@@ -70,7 +70,7 @@ async def test_closing_ends_the_wait_for_a_read() -> None:
     os.write(writing, b"a")
     assert await waiting == b"a"
     waiting = asyncio.create_task(_next(ahead))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # until it waits
     ahead.close()
     assert await waiting is None
     os.close(writing)
@@ -88,7 +88,7 @@ async def test_slots_are_the_lowest_that_are_free() -> None:
     slots = Slots(2)
     assert [await slots.take(1), await slots.take(2)] == [1, 2]
     third = asyncio.create_task(slots.take(3))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn, in which it could have been given
     assert not third.done()
     slots.give_back(2)
     assert await third == 2

@@ -60,7 +60,7 @@ async def test_stopping_ends_the_wait() -> None:
     it = Gate(Pace(1, delay=3600.0, load=1.0), stop, Machine(Moving(9), Moving(0)), said.append)
     waiting = asyncio.create_task(it.passed())
     while not said:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # turns, until it waits
     stop.set()
     assert not await waiting
 

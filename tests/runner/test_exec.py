@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import pty
 import signal
 import socket
-import subprocess
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
@@ -20,51 +16,14 @@ import netkit
 from netkit.certificates.issuing import issue
 from netkit.options import TLS
 from netkit.servers.runner import Runner
-from tests import forked
-from tests.runner.talking import HERE, listed, running, shell
+from tests.runner.executing import CAT, ECHO, at, done, executing
+from tests.runner.talking import listed, running, shell
 from tests.runtime.process import COMMAND, LOOPS, serving
 
 pytestmark = [
     pytest.mark.asyncio(loop_factories=["asyncio"]),  # of the test itself, and its server
     pytest.mark.parametrize("loop", LOOPS),
 ]
-
-ECHO = f"""[commands.echo]
-program = "/bin/echo"
-arguments = ["{{text}}", "{{count}}"]
-{HERE}
-[commands.echo.parameters]
-text = {{ pattern = ".*" }}
-count = {{ type = "int", default = 1 }}
-"""
-CAT = f'[commands.cat]\nprogram = "/bin/cat"\nstdin = true\noutput = 99_000_000\n{HERE}'
-
-
-@asynccontextmanager
-async def executing(
-    *words: object, loop: str, stdin: int = DEVNULL, stdout: int = PIPE
-) -> AsyncIterator[Process]:
-    """Run it until the block's end."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "exec", "--loop", loop, *map(str, words), stdin=stdin, stdout=stdout, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def done(*words: object, loop: str, given: bytes | None = None) -> tuple[bytes, str, int]:
-    """What it writes, says, and ends with."""
-    line = ["exec", "--loop", loop, *map(str, words)]
-    ended = await asyncio.to_thread(forked.netkit, line, given or b"")
-    return ended.stdout, ended.stderr.decode(), ended.returncode
-
-
-def at(server: netkit.Server) -> str:
-    return server.addresses[0].partition("://")[2]
 
 
 async def test_streams_and_status_are_the_programs(tmp_path: Path, loop: str) -> None:
@@ -285,50 +244,6 @@ async def test_over_a_unix_socket(tmp_path: Path, loop: str) -> None:
         assert await done(f"unix:{tmp_path}/s", "echo", "hi", loop=loop) == (b"hi 1\n", "", 0)
 
 
-async def test_a_terminal(tmp_path: Path, loop: str) -> None:
-    script = (
-        'stty size; while test "$(stty size)" = "30 99"; do sleep 0.05; done; stty size; '
-        'read x; echo "got $x"; exit 4'
-    )
-    path = listed(tmp_path, shell("tty", script, "terminal = true\n"))
-    async with running(path) as server:
-        with Sitting(rows=30, columns=99) as person:
-            async with executing_at(person, "-t", at(server), "tty", loop=loop) as process:
-                await person.sees(b"30 99")
-                person.resizes(20, 60)
-                process.send_signal(signal.SIGWINCH)  # as to the group in front of a terminal
-                await person.sees(b"20 60")
-                person.types(b"hello\r")
-                await person.sees(b"got hello")
-                assert await process.wait() == 4
-            assert person.is_as_before()
-
-
-async def test_ctrl_c_on_a_terminal_is_the_programs(tmp_path: Path, loop: str) -> None:
-    path = listed(tmp_path, shell("sleep", "echo ready; exec sleep 60", "terminal = true\n"))
-    async with running(path) as server:
-        with Sitting() as person:
-            async with executing_at(person, "-t", at(server), "sleep", loop=loop) as process:
-                await person.sees(b"ready")
-                person.types(b"\x03")
-                assert await process.wait() == 130
-            assert person.is_as_before()
-
-
-async def test_a_terminal_can_be_left(tmp_path: Path, loop: str) -> None:
-    script = "trap '' INT; echo ready; while :; do sleep 1; done"
-    path = listed(tmp_path, shell("deaf", script, "terminal = true\ngrace = 0.1\n"))
-    async with running(path) as server:
-        with Sitting() as person:
-            async with executing_at(person, "-t", at(server), "deaf", loop=loop) as process:
-                await person.sees(b"ready")
-                person.types(b"\x03\r~.")
-                assert await process.wait() == 255
-                await person.sees(b"left by ~.")
-            assert person.is_as_before()
-        server.hurry()
-
-
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -355,54 +270,3 @@ async def test_usage(loop: str, words: tuple[str, ...], why: str) -> None:
     assert process.returncode == 2
     assert why in err.decode()
     assert err.count(b"\n") == 1
-
-
-@asynccontextmanager
-async def executing_at(person: Sitting, *words: object, loop: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "exec", "--loop", loop, *map(str, words), stdin=person.line, stdout=person.line,
-        stderr=person.line, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-class Sitting:
-    """Somebody at a terminal."""
-
-    def __init__(self, rows: int = 24, columns: int = 80) -> None:
-        self._size = rows, columns
-
-    def __enter__(self) -> Sitting:
-        self.screen, self.line = pty.openpty()
-        self.resizes(*self._size)
-        self._before = self._settings()
-        self._seen = b""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.screen)
-        os.close(self.line)
-
-    def resizes(self, rows: int, columns: int) -> None:
-        size = ["rows", str(rows), "cols", str(columns)]
-        subprocess.run(["stty", *size], stdin=self.line, check=True)
-
-    def types(self, keys: bytes) -> None:
-        os.write(self.screen, keys)
-
-    async def sees(self, text: bytes) -> None:
-        while text not in self._seen:
-            self._seen += await asyncio.to_thread(os.read, self.screen, 65_536)
-        self._seen = self._seen.partition(text)[2]
-
-    def is_as_before(self) -> bool:
-        """Whether the terminal does again what it did."""
-        return self._settings() == self._before
-
-    def _settings(self) -> bytes:
-        return subprocess.run(["stty", "-g"], stdin=self.line, check=True, stdout=PIPE).stdout

@@ -350,10 +350,10 @@ async def test_a_flood_of_pings_that_nobody_reads_is_bounded(tmp_path: Path) -> 
             await loop.sock_sendall(sock, struct.pack("!IBI", 21, Kind.HELLO, 0))
             await loop.sock_sendall(sock, b'{"versions":[1]}')
             while not server.connections.open:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # turns of the server
             (connection,) = server.connections.open.values()
             while connection.transport.is_reading():
                 with suppress(BlockingIOError):
                     sock.send(ping * 1000)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # turns of the server
             assert connection.unsent() < 1024 * 1024

@@ -244,7 +244,7 @@ async def test_what_ended_long_ago_is_forgotten(tmp_path: Path) -> None:
         await one.end()
         service = server.service
         assert isinstance(service, Runner)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the end of the job is a callback
         service._house.runs.expire()
         await one.attach(number, 2)
         assert (await one.error(2)).startswith("gone")

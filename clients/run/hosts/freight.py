@@ -122,15 +122,15 @@ def _permissions(path: str) -> int:
 def _part(here: str, mode: int) -> Iterator[str]:
     """A new file beside `here`, which takes its place at the end, with this mode less our umask."""
     folder, name = os.path.split(here)
-    os.makedirs(folder or ".", exist_ok=True)  # noqa: PTH103
-    part = os.path.join(folder, f".{name}{PREFIX}{secrets.token_hex(8)}")  # noqa: PTH118
+    os.makedirs(folder or ".", exist_ok=True)  # noqa: PTH103  # as above
+    part = os.path.join(folder, f".{name}{PREFIX}{secrets.token_hex(8)}")  # noqa: PTH118  # as above
     fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode | stat.S_IWUSR)
     try:
         yield part
         os.fchmod(fd, os.fstat(fd).st_mode & mode)
-        os.replace(part, here)  # noqa: PTH105
+        os.replace(part, here)  # noqa: PTH105  # as above
     except BaseException:  # a cancellation too
-        os.unlink(part)  # noqa: PTH108
+        os.unlink(part)  # noqa: PTH108  # as above
         raise
     finally:
         os.close(fd)

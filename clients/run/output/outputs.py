@@ -191,7 +191,7 @@ class Outputs:
         while True:
             if self._writer.idle:  # else it is stuck, or draws by itself
                 self._writer.put(self._look, 1)
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(INTERVAL)  # the pace of drawing
 
     def _look(self) -> None:
         screen = self._writer.screen

@@ -71,7 +71,7 @@ async def _listening(address: Address, folder: Path | None) -> None:
         with suppress(OSError):  # a TimeoutError is one
             async with asyncio.timeout(ATTEMPT):
                 return await _connect(address, folder)
-        await asyncio.sleep(PACE)
+        await asyncio.sleep(PACE)  # nothing tells when somebody listens
 
 
 async def _connect(address: Address, folder: Path | None) -> None:

@@ -9,6 +9,7 @@
 `discover` which feeds are announced on the network
 `run`      run commands, many at a time
 `exec`     run a command that a runner elsewhere allows
+`calling`  flags of whoever calls a server by TLS
 `named`    feeds by such a name
 `ctl`      ask and steer a server that runs
 `top`      watch one, live

@@ -11,6 +11,7 @@ from typing import IO, Annotated
 import typer
 
 from netkit.addresses import Address, parse
+from netkit.cli.calling import CaCerts, Cert, Insecure, Key, ServerName, UseTLS
 from netkit.clients.connect.dialing import Route
 from netkit.clients.connect.session import Settings, Standard, converse
 from netkit.errors import UsageError
@@ -29,7 +30,7 @@ def connect(
             show_default=False,
         ),
     ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS.")] = False,
+    tls: UseTLS = False,
     udp: Annotated[bool, typer.Option("--udp", "-u", help="Speak UDP.")] = False,
     unix: Annotated[
         str | None, typer.Option("--unix", "-U", metavar="PATH", help="Connect to a Unix socket.")
@@ -37,20 +38,11 @@ def connect(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Tell what was connected and negotiated.")
     ] = False,
-    ca_certs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Trust these CAs instead of the system's and netkit's."),
-    ] = None,
-    cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Client certificate, for mutual TLS.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key.")] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Do not check the server's certificate.")
-    ] = False,
-    servername: Annotated[
-        str, typer.Option(metavar="NAME", help="Name in the certificate, if not HOST.")
-    ] = "",
+    ca_certs: CaCerts = None,
+    cert: Cert = None,
+    key: Key = None,
+    insecure: Insecure = False,
+    servername: ServerName = "",
     alpn: Annotated[
         list[str] | None, typer.Option(metavar="PROTOCOL", help="Offer it; may be repeated.")
     ] = None,

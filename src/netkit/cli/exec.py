@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import IO, Annotated, TypeVar
 
 import typer
 
 from netkit.addresses import Address, parse
+from netkit.cli.calling import CaCerts, Cert, Insecure, Key, ServerName, UseTLS
 from netkit.cli.printable import printable
 from netkit.clients.connect.dialing import Route
 from netkit.clients.exec.session import execute, kill, listing
@@ -71,21 +71,12 @@ def run(
         str, typer.Option(metavar="ID", help="Watch a detached job, from what is held of it.")
     ] = "",
     end: Annotated[str, typer.Option("--kill", metavar="ID", help="End a detached job.")] = "",
-    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS.")] = False,
-    ca_certs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Trust these CAs instead of the system's and netkit's."),
-    ] = None,
-    cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Client certificate, for mutual TLS.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key.")] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Do not check the server's certificate.")
-    ] = False,
-    servername: Annotated[
-        str, typer.Option(metavar="NAME", help="Name in the certificate, if not HOST.")
-    ] = "",
+    tls: UseTLS = False,
+    ca_certs: CaCerts = None,
+    cert: Cert = None,
+    key: Key = None,
+    insecure: Insecure = False,
+    servername: ServerName = "",
     wait: Annotated[
         float,
         typer.Option("--wait", "--connect-timeout", "-w", metavar="SECONDS", help="To connect."),

@@ -77,7 +77,7 @@ async def test_cancelling_at_any_moment_of_the_start(host: Start) -> None:
         for turns in range(60):
             one = Watched(spawner, "sh", "-c", f"echo ready; sleep 1000 # {sshd.port}", grace=0.1)
             for _ in range(turns):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # so many turns later
             one.run.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await one.run
