@@ -90,6 +90,7 @@ def stay_awake() -> None:
 def die_by(number: signal.Signals) -> None:
     """End this process by a signal's default action, so that its parent sees which one."""
     signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     signal.raise_signal(number)
 
 
