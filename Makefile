@@ -7,24 +7,28 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_TOOLS := $(VENV)/.test-tools
+# SSLyze pins an older cryptography than ours, so it has an environment of its own.
+SCANNERS := $(VENV)/scanners/.ready
 # More than cores: many tests wait, for a second to pass or for a process to end.
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 
-.PHONY: help chat test lint bench clean
+.PHONY: help chat test scanners lint bench clean
 
 help:
 	@echo "make chat     install netkit here and run netkit serve chat --tls"
 	@echo "make test     lint, type check, and every test (WORKERS=$(WORKERS))"
 	@echo "make lint     ruff and mypy alone"
-	@echo "make bench    the benchmarks, beside peers (about half an hour)"
+	@echo "make bench    the benchmarks, beside peers (about an hour)"
 	@echo "make clean    remove the environment and what was built"
 	@echo "PYTHON=python3.13 VENV=.venv313 chooses another Python"
 
 chat: $(READY)
 	$(BIN)/netkit serve chat --tls
 
-test: lint
+test: lint $(SCANNERS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+scanners: $(SCANNERS)
 
 lint: $(TEST_TOOLS)
 	$(BIN)/ruff check .
@@ -41,6 +45,7 @@ bench: $(TEST_TOOLS)
 	$(BIN)/python -m benchmarks.datagrams
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.tls
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +57,11 @@ $(READY): $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(TEST_TOOLS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group lint
+	@touch $@
+
+$(SCANNERS): $(VENV)/bin/python tests/scanners/requirements.txt
+	$(PYTHON) -m venv $(VENV)/scanners
+	$(VENV)/scanners/bin/python -m pip install --quiet --requirement tests/scanners/requirements.txt
 	@touch $@
 
 clean:

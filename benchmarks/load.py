@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.process import ROOT, BenchmarkError, Server, cores, pin
 
@@ -58,12 +59,15 @@ class Length:
     messages: int = 0
 
 
-def compiled(source: str) -> Path:
-    """Path of the program made of `source` (a name under benchmarks/), compiled if needed."""
+def compiled(source: str, *libraries: str) -> Path:
+    """Path of the program made of `source` (a name under benchmarks/), compiled if needed.
+
+    `libraries` are linked: "-lssl".
+    """
     path, program = ROOT / "benchmarks" / source, BUILD / Path(source).stem
     if not program.exists() or program.stat().st_mtime < path.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
-        compiler = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(path)]
+        compiler = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(path), *libraries]
         try:
             subprocess.run(compiler, check=True, capture_output=True, text=True)
         except FileNotFoundError:
@@ -97,21 +101,20 @@ def measure(
     """
     core = cores()[1] if alone else None
     duration = ["--warmup", str(length.warmup), "--seconds", str(length.seconds)]
-    done = subprocess.run(
-        [
-            *command(server, work, spin=spin and core is not None),
-            *[*duration, "--messages", str(length.messages)],
-        ],
-        capture_output=True,
-        text=True,
-        preexec_fn=partial(pin, core),
-    )
-    if done.returncode:
-        raise BenchmarkError(f"{work} failed: {done.stderr.strip()}")
-    window = Window(**json.loads(done.stdout))
+    words = command(server, work, spin=spin and core is not None)
+    window = Window(**output([*words, *duration, "--messages", str(length.messages)], core, work))
     if not window.messages:
         raise BenchmarkError(f"{work}: nothing came back in a whole window; is the machine busy?")
     return window
+
+
+def output(words: list[str], core: int | None, work: Workload) -> dict[str, Any]:
+    """Run a generator on `core` to its end; return what it reports."""
+    done = subprocess.run(words, capture_output=True, text=True, preexec_fn=partial(pin, core))
+    if done.returncode:
+        raise BenchmarkError(f"{work} failed: {done.stderr.strip()}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @contextmanager

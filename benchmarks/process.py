@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import resource
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,8 +67,11 @@ def raise_descriptor_limit() -> None:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str | Path]) -> Iterator[Server]:
-    """Run a server until the block ends. Its output goes to a file: logging is paid for."""
+def running(name: str, command: Sequence[str | Path], port: int | None = None) -> Iterator[Server]:
+    """Run a server until the block ends. Its output goes to a file: logging is paid for.
+
+    `port` is that of a server that does not say its own.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     # With this process's id: two benchmarks at once must not read each other's ports.
     log = LOGS / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{os.getpid()}.log"
@@ -81,11 +85,32 @@ def running(name: str, command: Sequence[str | Path]) -> Iterator[Server]:
             preexec_fn=partial(pin, cores()[0]),
         )
         try:
-            port = said(log, URL, lambda: child.poll() is not None)
-            yield Server(child.pid, int(port), log)
+            over = partial(ended, child)
+            if port is None:
+                port = int(said(log, URL, over))
+            else:
+                listens(log, port, over)
+            yield Server(child.pid, port, log)
         finally:
             child.kill()
             child.wait()
+
+
+def ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process is over."""
+    return child.poll() is not None
+
+
+def listens(log: Path, port: int, over: Callable[[], bool]) -> None:
+    """Wait until somebody accepts connections at a port. Raises `BenchmarkError`."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and not over():
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)  # a port has no event for who begins to listen
+    raise BenchmarkError(
+        f"{log.name}: nobody listens at {port}; it said:\n{log.read_text(errors='replace')}"
+    )
 
 
 def said(log: Path, what: re.Pattern[str], over: Callable[[], bool] = lambda: False) -> str:
@@ -95,10 +120,10 @@ def said(log: Path, what: re.Pattern[str], over: Callable[[], bool] = lambda: Fa
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        ended = over()  # asked first: what it said last is read below
+        is_over = over()  # asked first: what it said last is read below
         if found := what.search(log.read_text(errors="replace")):
             return found[1]
-        if ended:
+        if is_over:
             break
         time.sleep(0.02)  # a file has no event for what is written to it
     raise BenchmarkError(

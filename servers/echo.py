@@ -29,6 +29,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     """Echo with streams: the easiest to read, a task for each connection."""
     while data := await reader.read(READ_SIZE):
         writer.write(data)
+        del data  # else each quiet connection keeps its last 64 KiB
         await writer.drain()
 
 

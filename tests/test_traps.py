@@ -138,7 +138,7 @@ async def test_a_peer_that_never_answers_our_close_notify_is_left_soon(
     own_certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """asyncio and uvloop wait 30 s for it; netkit five, and here a twentieth."""
-    monkeypatch.setattr("netkit.handshakes.SHUTDOWN_TIMEOUT", 0.05)
+    monkeypatch.setattr("netkit.tls.transport.SHUTDOWN_TIMEOUT", 0.05)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -69,6 +70,10 @@ class Runner(Service):
     def stream(self) -> ProtocolFactory:
         """Serve each connection, by frames or by lines."""
         return lambda: Connection(self._house)
+
+    def commands(self, address: Address) -> tuple[str, ...]:
+        """Its own client's; it says by itself which certificate is missing."""
+        return (f"netkit exec --list {shlex.quote(str(address).removeprefix('tcp://'))}",)
 
     def admits(self, address: Address, *, verified: bool) -> None:
         """Raise `UsageError` for an address at which nobody would be known.

@@ -30,7 +30,7 @@ In reading order:
 
 from __future__ import annotations
 
-from netkit.descriptions import describe
+from netkit.descriptions import conclude, describe
 from netkit.errors import CertificateError, NetkitError, NetworkError, StartError, UsageError
 from netkit.limits import Limits
 from netkit.options import TLS, Binding
@@ -55,6 +55,7 @@ __all__ = [
     "StartError",
     "UsageError",
     "__version__",
+    "conclude",
     "describe",
     "run",
     "serve",

@@ -16,7 +16,7 @@ class Beginning(Connection):
     """Counts as any connection, until a link or another beginning succeeds it."""
 
     accepted: socket.socket
-    """The accepted socket, ours until a transport has it; `sock` may be a duplicate."""
+    """The accepted socket, ours until a transport has it."""
     unfinished: ClassVar[str]
     """Why it ends if it is cut."""
     _task: asyncio.Task[None] | None = None
@@ -83,9 +83,8 @@ class Successor(asyncio.Protocol):
         if not self._beginning.connections.succeed(self._beginning, link):
             inner.abort()
             return
+        link.sock = inner.get_extra_info("socket")
         if (secured := inner.get_extra_info("ssl_object")) is not None:
             link.tls = f"{secured.version()} {secured.cipher()[0]}"
-        else:
-            link.sock = inner.get_extra_info("socket")
         inner.set_protocol(link)
         link.begin()

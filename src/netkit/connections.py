@@ -51,7 +51,7 @@ class Connection:
     transport: asyncio.Transport
     """The innermost transport: TLS once that is set up."""
     sock: socket.socket
-    """The transport's; under TLS a duplicate, since the transport's own is gone at its end."""
+    """The transport's, to ask the kernel about."""
     began: float
     """`loop.time()` at its arrival."""
 
@@ -114,8 +114,6 @@ class Connection:
 
     def vanished(self) -> bool:
         """Whether its transport is lost unheard: its protocol was replaced (set_protocol)."""
-        if self.tls:  # a TLS transport forgets what is under it when that is lost
-            return self.transport.get_extra_info("socket") is None
         return self.sock.fileno() < 0
 
     def lost(self) -> None:
@@ -123,8 +121,8 @@ class Connection:
         self.last = tcp_info(self.sock.fileno())
         if not self.last and self.sock.family == socket.AF_UNIX:
             self._peername = self.peer  # who it was can be asked for while it is open
-        if self.tls:
-            self.sock.close()
+        if self.tls and not self.why and self.transport.get_extra_info("truncated"):
+            self.why = "closed by peer without close_notify"
 
     def succeed(self, other: Connection) -> None:
         """Go on where `other` stood: the same connection, in its next state."""

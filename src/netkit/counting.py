@@ -77,7 +77,7 @@ class CountingStreamLink(Counting, StreamLink):
         self.count(len(data))
         super().data_received(data)
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> bool:
         """See `asyncio.Protocol`."""
         self.peer_closed = True
         return super().eof_received()

@@ -38,6 +38,16 @@ def describe(
         link.says = shown(what) if isinstance(what, str) else what
 
 
+def conclude(connection: asyncio.StreamWriter | asyncio.BaseTransport, why: str) -> None:
+    """Say of a connection why it ends; it stands at the end of its line in the access log.
+
+    The first that is said stands. Like `describe`, it does nothing without netkit.
+    """
+    link = _link(connection)
+    if link is not None:
+        link.why = link.why or shown(why)
+
+
 def described(connection: Connection) -> str | None:
     """What is said of a connection now; None if nothing is."""
     says = connection.says

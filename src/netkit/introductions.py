@@ -9,21 +9,27 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from netkit.beginnings import Beginning, Successor
-from netkit.connections import Connections
-from netkit.handshakes import Handshake
+from netkit.connections import Connection, Connections
 from netkit.listeners import Take, adopt
 from netkit.peernames import host_of, unix_peer
 from netkit.proxy_protocol import Header, Parser, WrongHeaderError
+from netkit.readiness import readable
 from netkit.trust import Proxy
 
 
+class Next(Protocol):
+    """What comes behind a header under TLS: the handshake, or the clear part before that."""
+
+    def take_over(self, introduced: Connection, sock: socket.socket, header: Header) -> None:
+        """Go on with a connection that has arrived already, once its proxy's header was read."""
+
+
 class Introduction(Beginning):
-    """A connection until its header has come; then a link or a TLS handshake succeeds it.
+    """A connection until its header has come; then a link or the way to TLS succeeds it.
 
     It counts from its acceptance, but for the limit of one address: only when
     the real peer is known.
@@ -37,12 +43,12 @@ class Introduction(Beginning):
         self,
         connections: Connections,
         listener: str,
-        context: ssl.SSLContext | None,
+        make_next: Callable[[], Next] | None,
         make_link: Callable[[], Any],
     ) -> None:
         self.connections = connections
         self.listener = listener
-        self._context = context
+        self._make_next = make_next
         self._make_link = make_link
 
     def take(self, sock: socket.socket) -> None:
@@ -87,12 +93,11 @@ class Introduction(Beginning):
         if not self.connections.admits(self, host_of(self._peername)):
             return
         self.header = header
-        if self._context is None:
+        if self._make_next is None:
             await adopt(lambda: Successor(self, self._make_link, header), self.sock)
             return
-        handshake = Handshake(self.connections, self.listener, self._context, self._make_link)
         try:
-            handshake.take_over(self, self.sock, header)
+            self._make_next().take_over(self, self.sock, header)
         except OSError as error:  # no descriptor is left
             self.why = os.strerror(error.errno or 0)
 
@@ -132,23 +137,11 @@ async def read_header(sock: socket.socket) -> Header:
 
 async def peek(sock: socket.socket, most: int) -> bytes:
     """Return what has arrived, once something has, and leave it there; empty at the end."""
-    loop = asyncio.get_running_loop()
     while True:
         try:
             return sock.recv(most, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
-            pass
-        arrived: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(sock, _tell, arrived)
-        try:
-            await arrived
-        finally:
-            loop.remove_reader(sock)
-
-
-def _tell(arrived: asyncio.Future[None]) -> None:
-    if not arrived.done():
-        arrived.set_result(None)
+            await readable(sock)
 
 
 def unix_name(path: str | bytes) -> str:

@@ -14,7 +14,21 @@ import asyncio
 import contextlib
 import socket
 
+from netkit.readiness import readable
+
 CHUNK = 65_536
+
+
+async def linger(sock: socket.socket, seconds: float) -> None:
+    """Send the end of output, then read and discard until the peer's end; at most so long."""
+    with contextlib.suppress(OSError):  # TimeoutError too
+        sock.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(seconds):
+            while True:
+                await readable(sock)
+                with contextlib.suppress(BlockingIOError, InterruptedError):
+                    if not sock.recv(CHUNK):
+                        return
 
 
 class Lingering:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 from contextlib import suppress
 from typing import Any, cast
 
@@ -145,6 +146,8 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
 
     handler: StreamHandler
     loop: asyncio.AbstractEventLoop
+    _duplicate: socket.socket | None = None
+    """Of its socket, once the handler has started TLS by the loop's own means."""
 
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader(self.connections.limits.line, self.loop)
@@ -195,6 +198,27 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
         if self.task is None or self.task.done():
             self.connections.end(self, exc)
 
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`; the handler may go on writing where the transport can do that.
+
+        ``StreamReaderProtocol`` takes it that no TLS transport can.
+        """
+        asyncio.StreamReaderProtocol.eof_received(self)
+        return self.transport.can_write_eof()
+
+    def vanished(self) -> bool:
+        """See `Connection`."""
+        if self._duplicate is None:
+            return super().vanished()
+        # The loops' TLS transports forget what is under them when that is lost.
+        return self.transport.get_extra_info("socket") is None
+
+    def lost(self) -> None:
+        """See `Connection`."""
+        super().lost()
+        if self._duplicate is not None:
+            self._duplicate.close()
+
     def end_input(self) -> None:
         """See `Connection`."""
         self._follow()
@@ -222,8 +246,8 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
         self.transport = cast("asyncio.Transport", self.writer.transport)
         if (secured := self.transport.get_extra_info("ssl_object")) is not None:
             with suppress(OSError):  # gone by now, or no descriptor is left
-                # TLS hides its socket at the end, when the kernel is asked for the last time.
-                self.sock = self.sock.dup()
+                # It hides its socket at the end, when the kernel is asked for the last time.
+                self.sock = self._duplicate = self.sock.dup()
                 self.tls = f"{secured.version()} {secured.cipher()[0]}"
 
 
@@ -243,12 +267,12 @@ def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 def read_no_more(connection: Connection) -> None:
-    """Leave what still arrives unread; under TLS read and discard it.
+    """Leave what still arrives unread; under the loops' own TLS read and discard it.
 
-    Unread data makes the loops' `SSLProtocol` drop the connection without its
-    close_notify: OpenSSL's unwrap() fails on it (APPLICATION_DATA_AFTER_CLOSE_NOTIFY).
+    There unread data makes `SSLProtocol` drop the connection without its close_notify:
+    OpenSSL's unwrap() fails on it (APPLICATION_DATA_AFTER_CLOSE_NOTIFY).
     """
-    if connection.tls:
+    if not connection.transport.can_write_eof():
         connection.transport.resume_reading()
     else:
         connection.transport.pause_reading()

@@ -16,6 +16,7 @@ from netkit.addresses import Address
 from netkit.endpoints import BACKLOG
 from netkit.errors import UsageError
 from netkit.service import Service
+from netkit.starttls import Name
 from netkit.systemd import activation
 from netkit.tls import ServerTLS, TLSOptions
 
@@ -131,6 +132,14 @@ class TLS:
         """Whether TLS was asked for, by its flag or by a certificate."""
         return self.tls or bool(self.ssl_certfile)
 
+    def of(self, service: Service) -> TLS:
+        """The same for this service: on and with its ALPN protocols, if that is its usual way."""
+        return replace(
+            self,
+            tls=self.tls or service.encrypts(),
+            ssl_alpn=self.ssl_alpn or tuple(service.alpn()),
+        )
+
     def load(self) -> ServerTLS:
         """Read the files, or make the development certificate. Raises `CertificateError`."""
         return ServerTLS(
@@ -157,3 +166,13 @@ class TLS:
                 "give one for each, in the same order"
             )
         return tuple(zip(self.ssl_certfile, keys, strict=True))
+
+
+@dataclass(frozen=True)
+class Clear:
+    """How TLS listeners begin, if not with TLS."""
+
+    starttls: Name | None = field(
+        default=None,
+        metadata={"help": "begin in the clear, as this protocol does, until the client's STARTTLS"},
+    )

@@ -27,6 +27,8 @@ from netkit.observability.figures import Tally
 from netkit.plurals import counted
 from netkit.pressure import looks
 from netkit.service import ProtocolFactory, Service
+from netkit.starttls import DIALOGUES, Name
+from netkit.starttls.cleartext import Cleartext
 from netkit.sweep import Sweep
 from netkit.tls import ServerTLS
 from netkit.trust import Proxy
@@ -44,7 +46,8 @@ class Server:
     seconds, ending quiet connections evenly over `spread` seconds of it. It owns the
     endpoints from the beginning and closes them at the end.
     Peers that `proxy` trusts begin with a PROXY protocol header; whom that names
-    is their peer for handlers, limits and the log. One of several workers has an
+    is their peer for handlers, limits and the log. With `starttls`, TLS listeners begin
+    in the clear, as that protocol has it. One of several workers has an
     `account`, so that limits hold for all of them together.
     Raises `StartError` if the service's lifespan fails, `UsageError` if the
     service does not serve what an endpoint carries.
@@ -58,6 +61,7 @@ class Server:
         tls: ServerTLS | None = None,
         limits: Limits | None = None,
         proxy: Proxy | None = None,
+        starttls: Name | None = None,
         grace: float = GRACE,
         spread: float = 0.0,
         tally: Tally | None = None,
@@ -68,6 +72,7 @@ class Server:
         self.tls = tls
         self.limits = limits or Limits()
         self.proxy = proxy or Proxy()
+        self.starttls = starttls
         self.grace = grace
         self.spread = spread
         self.tally = tally
@@ -107,6 +112,7 @@ class Server:
         try:
             for endpoint in self.endpoints:
                 self.service.admits(endpoint.address, verified=self._verifies(endpoint))
+            self._check_starttls()
             await self._enter()
             for endpoint in self.endpoints:
                 await self._serve(endpoint)
@@ -185,13 +191,20 @@ class Server:
             return False
         return self.tls.context.verify_mode is ssl.CERT_REQUIRED
 
+    def _check_starttls(self) -> None:
+        # Whoever asked for it counts on TLS: a plain listener is not what was meant.
+        if self.starttls and not any(each.address.scheme == "tls" for each in self.endpoints):
+            raise UsageError(f"--starttls {self.starttls}: no listener here has TLS; add --tls")
+        if self.starttls not in (None, *DIALOGUES):
+            raise UsageError(f"--starttls {self.starttls}: give one of {', '.join(DIALOGUES)}")
+
     async def _serve(self, endpoint: Endpoint) -> None:
         if endpoint.datagrams:
             await self._serve_datagrams(endpoint)
         elif self.proxy.concerns(endpoint.sock):
             self._listeners.append(AcceptLoop(endpoint.sock, self._introductions(endpoint)))
         elif endpoint.address.scheme == "tls":
-            self._listeners.append(AcceptLoop(endpoint.sock, self._handshakes(endpoint)))
+            self._listeners.append(AcceptLoop(endpoint.sock, taking(self._securing(endpoint))))
         else:
             self._listeners.append(listener(endpoint.sock, self._links(endpoint)))
 
@@ -210,21 +223,30 @@ class Server:
             raise UsageError(f"--bind {url}: this server has datagrams only; use udp://")
         return links(self._connections, url, target)
 
-    def _handshakes(self, endpoint: Endpoint) -> Callable[[socket.socket], None]:
+    def _securing(self, endpoint: Endpoint) -> Callable[[], Handshake | Cleartext]:
+        """What begins a TLS connection there."""
         url = str(endpoint.address)
         if self.tls is None:
             raise UsageError(f"--bind {url}: TLS needs a certificate; add --tls")
-        context, make_link = self.tls.context, self._links(endpoint)
-        return lambda conn: Handshake(self._connections, url, context, make_link).take(conn)
+        tls, make_link = self.tls, self._links(endpoint)
+
+        def handshake() -> Handshake:
+            return Handshake(
+                self._connections, url, tls.context, make_link,
+                keeps_hello=self.service.keeps_hello, starttls=self.starttls,
+            )  # fmt: skip
+
+        if self.starttls is None:
+            return handshake
+        dialogue, host = DIALOGUES[self.starttls], socket.gethostname()
+        return lambda: Cleartext(self._connections, url, dialogue(host), handshake)
 
     def _introductions(self, endpoint: Endpoint) -> Take:
         url, make_link = str(endpoint.address), self._links(endpoint)
-        context, others = None, adopting(make_link)
-        if endpoint.address.scheme == "tls":
-            others = self._handshakes(endpoint)
-            context = self.tls.context if self.tls else None
+        secure = self._securing(endpoint) if endpoint.address.scheme == "tls" else None
+        others = adopting(make_link) if secure is None else taking(secure)
         return introducing(
-            self.proxy, others, lambda: Introduction(self._connections, url, context, make_link)
+            self.proxy, others, lambda: Introduction(self._connections, url, secure, make_link)
         )
 
     def _at_end(self) -> Ended:
@@ -277,3 +299,8 @@ class Server:
                     await self.service.__aexit__(None, None, None)
                 except Exception as error:  # as above: the rest is still closed
                     log.error("%s's end failed", type(self.service).__name__, exc_info=error)
+
+
+def taking(make: Callable[[], Handshake | Cleartext]) -> Take:
+    """Make what takes over accepted sockets, each with an object of its own."""
+    return lambda conn: make().take(conn)

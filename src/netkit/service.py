@@ -44,6 +44,10 @@ class Service:
     one_process: ClassVar[bool] = False
     """True if its state lives in one process, so that several workers would split it."""
 
+    keeps_hello: ClassVar[bool] = False
+    """True if ``transport.get_extra_info("client_hello")`` is to give each TLS client's first
+    message, as it came: `netkit.tls.hello` reads it."""
+
     asks_for_interfaces: ClassVar[bool] = False
     """True if it asks the kernel which network interfaces there are: a hardened unit allows it."""
 
@@ -85,6 +89,21 @@ class Service:
         None, the default: where nothing is asked for it listens on its usual ports.
         """
         return None
+
+    def encrypts(self) -> bool:
+        """Whether it listens with TLS though nobody asks for that, as ``--tls`` does."""
+        return False
+
+    def alpn(self) -> Sequence[str]:
+        """Protocols that TLS offers by ALPN, best first, where ``--ssl-alpn`` names none."""
+        return ()
+
+    def commands(self, address: Address) -> Sequence[str]:
+        """One-line commands by which a person can try it there, for the lines at its start.
+
+        Empty, the default: those that suit any server.
+        """
+        return ()
 
     def admits(self, address: Address, *, verified: bool) -> None:
         """Raise `UsageError` to refuse to listen on an address; asked before anything starts.

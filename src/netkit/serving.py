@@ -25,8 +25,10 @@ from netkit.observability.figures import Tally
 from netkit.options import TLS, Binding
 from netkit.server import Server
 from netkit.signals import Told, die_by, heeded, stay_awake
+from netkit.starttls import Name
 from netkit.systemd.notify import Notifier
 from netkit.targets import as_service
+from netkit.tls import groups
 from netkit.tls.unreadable import say_nothing_of_unreadable_names
 from netkit.trust import Proxy
 
@@ -39,6 +41,8 @@ class How(TypedDict, total=False):
     limits: Limits | None
     proxy: Proxy | None
     """Whose PROXY protocol headers are believed."""
+    starttls: Name | None
+    """The protocol in which TLS listeners begin in the clear, until the client's STARTTLS."""
     grace: float
     """Seconds for open connections at the end."""
     spread: float
@@ -81,7 +85,7 @@ def prepare(
     name = target if isinstance(target, str) else getattr(target, "__qualname__", repr(target))
     service = as_service(catalog.find(target) if isinstance(target, str) else target, name)
     binding = bind if isinstance(bind, Binding) else _binding(bind)
-    security = tls if isinstance(tls, TLS) else TLS(tls=tls)
+    security = (tls if isinstance(tls, TLS) else TLS(tls=tls)).of(service)
     addresses = binding.addresses(service, security.wanted)
     secured = security.load() if any(each.scheme == "tls" for each in addresses) else None
     bound = _bind_all(addresses, binding.backlog)
@@ -133,6 +137,7 @@ def run(
     """
     raise_descriptor_limit()
     say_nothing_of_unreadable_names()
+    groups.own_process()
 
     async def serve_until_signalled(notifier: Notifier) -> signal.Signals | None:
         server = prepare(target, bind=bind, tls=tls, **how)

@@ -55,6 +55,7 @@ FLOORS: dict[str, int] = {
     "netkit.server": 1,
     "netkit.service": 1,
     "netkit.signals": 1,
+    "netkit.starttls.cleartext": 1,
     "netkit.stdio": 1,
     "netkit.subprocesses": 1,
     "netkit.sweep": 1,
@@ -76,7 +77,10 @@ FLOORS: dict[str, int] = {
     "netkit.origins": 0,
     "netkit.peernames": 0,
     "netkit.plurals": 0,
+    "netkit.proxy_headers": 0,
     "netkit.proxy_protocol": 0,
+    "netkit.readiness": 0,
+    "netkit.starttls": 0,
     "netkit.trust": 0,
     "netkit.version": 0,
 }
@@ -85,20 +89,25 @@ FACADE = "netkit"
 PUBLIC = {
     FACADE,
     "netkit.addresses",
+    "netkit.certificates.describe",
+    "netkit.certificates.folder",
     "netkit.service",
     "netkit.errors",
     "netkit.feeds",
     "netkit.jobs",
+    "netkit.proxy_headers",
     "netkit.subprocesses",
     "netkit.ticker",
+    "netkit.starttls",
     "netkit.stdio",
+    "netkit.tls",
 }
 """What a server may import, so that any of them can be copied out as somebody's own."""
 
 
 def public(module: str) -> bool:
     """Whether it is, or belongs to a package that is."""
-    packages = ("netkit.feeds.", "netkit.jobs.", "netkit.subprocesses.")
+    packages = ("netkit.feeds.", "netkit.jobs.", "netkit.subprocesses.", "netkit.tls.")
     return module in PUBLIC or module.startswith(packages)
 
 

@@ -81,7 +81,7 @@ def test_both_archives_hold_what_is_behind_the_symlinks(archives: Path) -> None:
             name = f"netkit/{file.relative_to(ROOT)}"
             assert name in packed, f"{source.name} lacks {name}"
             assert name in installed, f"{wheel.name} lacks {name}"
-    assert "netkit/py.typed" in installed
+    assert {"netkit/py.typed", "netkit/tls/groups.cnf"} <= installed
 
 
 def test_no_archive_holds_a_key(archives: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_command_tells_its_version(scripts: Path, tmp_path: Path) -> None:
 
 
 ARGUMENTS = {"broadcast": ["--to", "127.0.0.1:9", "--message", "hello"]}
-READY = re.compile(r"tcp://127\.0\.0\.1:[1-9]\d*|broadcasting to")
+READY = re.compile(r"(tcp|tls)://127\.0\.0\.1:[1-9]\d*|broadcasting to")
 
 
 @pytest.mark.parametrize("name", SERVERS)

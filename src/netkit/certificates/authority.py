@@ -74,7 +74,7 @@ def sign(
     alternatives: list[x509.GeneralName],
     *,
     client: bool = False,
-    days: int = 397,
+    days: int = 365,
 ) -> x509.Certificate:
     """Sign a leaf for a TLS server or client; it ends with the CA at the latest."""
     now = _now()

@@ -38,7 +38,7 @@ def issue(
     *,
     client: bool = False,
     folder: Path | None = None,
-    days: int = 397,
+    days: int = 365,
     password: str | None = None,
 ) -> Issued:
     """Sign a certificate for these names and write it to ``issued/`` in the folder.

@@ -39,6 +39,7 @@ from typing import Annotated
 import typer
 
 from netkit.errors import NetkitError
+from netkit.tls import groups
 from netkit.version import __version__
 
 
@@ -144,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if words == ["--version"]:  # needs no parser, and no look at every verb
         _print_version()
         sys.exit(0)
+    groups.own_process()
     try:
         # Not standalone: an error is one line here, not a box.
         status = application(words)(words, prog_name="netkit", standalone_mode=False)

@@ -15,7 +15,7 @@ from netkit.cli.watching import Watching
 from netkit.errors import UsageError
 from netkit.limits import Limits
 from netkit.observability.figures import Tally
-from netkit.options import TLS, Binding
+from netkit.options import TLS, Binding, Clear
 from netkit.processes import worker_count
 from netkit.server import GRACE
 from netkit.service import Service
@@ -85,6 +85,7 @@ class Running:
 PANELS: tuple[tuple[type, str, str], ...] = (
     (Binding, "", "Where"),
     (TLS, "", "TLS"),
+    (Clear, "", "TLS"),
     (Limits, "limit_", "Limits"),
     (Proxy, "", "Where"),
     (Running, "", "Process"),
@@ -101,6 +102,7 @@ class Asked:
     service: Service
     binding: Binding
     tls: TLS
+    clear: Clear
     limits: Limits
     proxy: Proxy
     running: Running
@@ -112,14 +114,15 @@ class Asked:
     @classmethod
     def from_options(cls, found: object, target: str, options: Mapping[str, Any]) -> Asked:
         """From the target that was found under this name. Raises `UsageError`."""
-        tls = build(TLS, options)
+        service, running = as_service(found, target), build(Running, options)
+        tls = build(TLS, options).of(service)
         if tls.ssl_ca_certs is not None and not tls.wanted:
             raise UsageError("--ssl-ca-certs: client certificates need TLS; add --tls")
-        service, running = as_service(found, target), build(Running, options)
         return cls(
             service,
             build(Binding, options),
             tls,
+            build(Clear, options),
             build(Limits, options, prefix="limit_"),
             build(Proxy, options),
             running,

@@ -8,7 +8,7 @@ from netkit.addresses import Address
 from netkit.certificates.folder import ca_path, folder
 
 
-def commands(address: Address) -> list[str]:
+def commands(address: Address, starttls: str | None = None) -> list[str]:
     """One-line commands that talk to `address`, from this machine."""
     if address.scheme == "unix":
         path = shlex.quote(address.path)
@@ -20,6 +20,8 @@ def commands(address: Address) -> list[str]:
         return [f"netkit connect --udp {bracketed}", f"nc -u {host} {address.port}"]
     if address.scheme == "tcp":
         return [f"netkit connect {bracketed}", f"nc {host} {address.port}"]
+    if starttls is not None:  # netkit's own client has none
+        return [f"openssl s_client -quiet -starttls {starttls} -connect {bracketed}"]
     return [f"netkit connect --tls {bracketed}", f"openssl s_client -quiet -connect {bracketed}"]
 
 

@@ -94,7 +94,7 @@ def issue(
         Path | None,
         typer.Option(metavar="FILE", help="Its first line encrypts the PKCS#12 file."),
     ] = None,
-    days: Annotated[int, typer.Option(help="How long it is valid, in days.")] = 397,
+    days: Annotated[int, typer.Option(help="How long it is valid, in days.")] = 365,
 ) -> None:
     """Make a certificate signed by the development CA."""
     if password_file is not None and not client:

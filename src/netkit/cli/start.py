@@ -71,6 +71,7 @@ def _alone(asked: Asked, at_end: Callable[[], None]) -> None:
         tls=asked.tls,
         limits=asked.limits,
         proxy=asked.proxy,
+        starttls=asked.clear.starttls,
         grace=asked.running.timeout_graceful_shutdown,
         spread=asked.running.drain_spread,
         tally=tally,
@@ -131,6 +132,7 @@ def _as_member(asked: Asked, inheritance: Inheritance, at_end: Callable[[], None
             tls=asked.tls.load() if secure else None,
             limits=asked.limits,
             proxy=asked.proxy,
+            starttls=asked.clear.starttls,
             grace=asked.running.timeout_graceful_shutdown,
             spread=asked.running.drain_spread,
             tally=asked.tally(),
@@ -152,7 +154,8 @@ def _announce(addresses: Sequence[Address], asked: Asked) -> None:
         log.info("listening on %s", address)
         if asked.running.log_format != "text":
             continue
-        for line in banner.commands(address):
+        general = banner.commands(address, asked.clear.starttls)
+        for line in asked.service.commands(address) or general:
             trusted = f" {banner.openssl_trust()}" if line.startswith("openssl") else ""
             log.info("    try: %s%s", line, trusted if not asked.tls.ssl_certfile else "")
 

@@ -109,8 +109,8 @@ def _unit(
     known: Mapping[str, inspect.Parameter],
     own: Mapping[str, Any],
 ) -> Unit:
-    binding, tls = build(Binding, options), build(TLS, options)
     service = _service(target, options)
+    binding, tls = build(Binding, options), build(TLS, options).of(service)
     where = [_anchored(each) for each in binding.addresses(service, tls.wanted)]
     if any(each.fd >= 0 or each.scheme == "fd" for each in where):
         raise UsageError("--fd: systemd hands sockets over by its own units; give --socket")

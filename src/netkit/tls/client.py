@@ -30,8 +30,7 @@ def client_context(
     `key` it is in `cert`. `insecure` accepts any certificate for any name.
     Raises CertificateError naming the file that cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    policy.apply(context, alpn=alpn)
+    context = policy.new_context(ssl.PROTOCOL_TLS_CLIENT, alpn=alpn)
     # As ssl.create_default_context since Python 3.13; 3.11 and 3.12 then agree with it.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     if insecure:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from netkit.certificates import files
 from netkit.errors import CertificateError, UsageError
+from netkit.tls import groups
+from netkit.tls.secured import Secured
 
 # TLS 1.3's own suites are all good and are not named here. For 1.2: forward
 # secrecy and authenticated encryption only.
@@ -17,21 +19,28 @@ _SUITES_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-def apply(context: ssl.SSLContext, *, minimum: str = "1.2", alpn: Sequence[str] = ()) -> None:
-    """Set versions, suites, ALPN protocols and the key log on a new context.
+def new_context(
+    protocol: ssl._SSLMethod, *, minimum: str = "1.2", alpn: Sequence[str] = ()
+) -> ssl.SSLContext:
+    """Return a context with versions, suites, groups, ALPN protocols and the key log set.
 
     Raises UsageError for an unknown version or a bad ALPN name, and
     CertificateError if ``$SSLKEYLOGFILE`` cannot be written.
     """
     if minimum not in _VERSIONS:
         raise UsageError(f"TLS version {minimum!r} is not known: use 1.2 or 1.3")
+    groups.prepare()
+    context = ssl.SSLContext(protocol)
+    context.sslsocket_class = Secured
     context.minimum_version = _VERSIONS[minimum]
     context.set_ciphers(_SUITES_1_2)
+    groups.choose(context)
     context.options |= ssl.OP_NO_COMPRESSION  # CRIME
     context.options |= ssl.OP_NO_RENEGOTIATION  # a cheap way to keep a server busy
     if alpn:
         _offer(context, alpn)
     _log_keys(context)
+    return context
 
 
 def trust(context: ssl.SSLContext, path: Path, flag: str) -> None:

@@ -161,7 +161,7 @@ def client_reason(error: BaseException, host: str, certificate: bytes | None = N
     if _timed_out(error):
         return Reason("timeout", f"{host}: no answer in time; is it the right host and port?")
     if _ended(error):
-        # Both loops reset the connection of a client that they refuse, before the alert is out.
+        # The loops' own TLS resets a client that it refuses, before the alert is out.
         return Reason(
             "closed",
             f"{host}: closed the connection; it may want plain text (drop --tls) or a client"

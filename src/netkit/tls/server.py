@@ -3,11 +3,12 @@
 New handshakes get a replaced certificate at once and open connections keep
 theirs, on both loops:
 
-* A single pair is loaded again into the very context that is being served.
-* Of several pairs, each has a context of its own. The SNI callback, which OpenSSL calls
-  before it chooses a certificate, puts the right one on the connection.
-* OpenSSL can add CAs to a context but not take any away. So a replaced `client_ca`
-  makes new contexts, and the callback puts them on connections from then on.
+* A context holds one pair for each kind of key: ECDSA and RSA, side by side. A pair that
+  is replaced by one of its kind is loaded again into the very contexts that have it.
+* Pairs for different names have contexts of their own. The SNI callback, which OpenSSL
+  calls before it chooses a certificate, puts the right one on the connection.
+* OpenSSL can add CAs to a context but not take any away, nor change the keys that it
+  seals session tickets with. So a replaced `client_ca`, and time, make new contexts.
 
 The callback stays away while it is not needed: with it CPython prints a traceback for
 each client whose SNI name is not ASCII (`unreadable` is about that).
@@ -18,14 +19,23 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from netkit.errors import CertificateError, UsageError
 from netkit.tls import pair, policy
+from netkit.tls.choosing import OTHERS, candidates, choices
 
 RENEW_EVERY = 3600.0
 """Seconds between two calls of `TLSOptions.renew`."""
+
+TICKET_KEYS_LAST = 12 * 3600.0
+"""Seconds after which session tickets are sealed with new keys.
+
+Whoever gets hold of the keys can read what was said by TLS 1.2 under their tickets, and
+OpenSSL keeps them as long as the context. A ticket itself is good for two hours.
+"""
 
 _FLAGS = pair.Flags(cert="--ssl-certfile", key="--ssl-keyfile")
 Stamp = tuple[tuple[int, int, int] | None, ...]
@@ -37,7 +47,8 @@ class TLSOptions:
 
     `certs`: (certificate chain, key) pairs; a key of None is in the chain's file.
     Clients that name a host get the pair whose certificate has that name, all
-    others the first. `client_ca`: demand a client certificate under one of these
+    others the first; of several with the same name and different kinds of key, one
+    that they can verify. `client_ca`: demand a client certificate under one of these
     CAs. `password`: for encrypted keys, or a callable that returns it. `alpn`:
     protocols in order of preference. `minimum`: "1.2" or "1.3". `renew`: called once an
     hour to make new files before the old ones expire; it may raise CertificateError.
@@ -52,8 +63,8 @@ class TLSOptions:
 
 
 @dataclass(frozen=True)
-class _Served:
-    """One pair in force, and the context that has it."""
+class _Loaded:
+    """A pair that can be served, and a context that has it alone."""
 
     context: ssl.SSLContext
     pair: pair.Pair
@@ -62,10 +73,11 @@ class _Served:
 class ServerTLS:
     """A server's TLS context, kept up to date by `reload_if_changed`.
 
-    `context` goes to ``asyncio.start_server`` or ``loop.create_server`` and stays
-    the same object for good. `warnings` holds lines about what is allowed but
-    unwise. Raises CertificateError if a file cannot be used, UsageError for other
-    options.
+    `context` is for new connections: read it for each of them, since it becomes another
+    once in `TICKET_KEYS_LAST`. Whoever keeps the first one, as ``asyncio.start_server``
+    does, serves replaced certificates too, and only keeps the keys for tickets. `warnings`
+    holds lines about what is allowed but unwise. Raises CertificateError if a file cannot
+    be used, UsageError for other options.
     """
 
     def __init__(self, options: TLSOptions) -> None:
@@ -73,19 +85,23 @@ class ServerTLS:
             raise UsageError("TLS needs a certificate: give --ssl-certfile, or --tls alone")
         self._options = options
         self._renew_at = time.monotonic() + RENEW_EVERY
+        self._new_ticket_keys_at = time.monotonic() + TICKET_KEYS_LAST
         self._stamps = self._current_stamps()
         self._doubted: list[Stamp] = []
         """The files when they were last found unusable, which was not reported."""
-        self._served = [self._load(index) for index in range(len(options.certs))]
-        self.context = self._blank()
-        self._load_front()
-        if len(options.certs) > 1:
-            self.context.sni_callback = self._choose
+        loaded = {place: self._load(place) for place in range(len(options.certs))}
+        self._pairs = [each.pair for each in loaded.values()]
+        self._contexts: dict[tuple[int, ...], ssl.SSLContext] = {}
+        """By the places of the pairs that they have."""
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self._serve(loaded)
+        self.context = self._by_name[OTHERS]
+        self._choose_if_needed()
 
     @property
     def warnings(self) -> list[str]:
         """Lines about what is allowed but unwise, for the pairs now in force."""
-        return [line for served in self._served for line in served.pair.warnings]
+        return [line for each in self._pairs for line in each.warnings]
 
     def reload_if_changed(self, *, patient: bool = False) -> list[str]:
         """Look at the files and put changed ones in force; return a line for each.
@@ -96,75 +112,117 @@ class ServerTLS:
         changes once more. With `patient` it is reported at the second look that finds
         it so: one file may be replaced after the other. Call it from the loop's thread.
         """
-        if self._options.renew is not None and time.monotonic() >= self._renew_at:
-            self._renew_at = time.monotonic() + RENEW_EVERY
-            self._options.renew()
+        self._keep_time()
         stamps = self._current_stamps()
         if stamps == self._stamps:
             return []
         before, self._stamps = self._stamps, stamps
-        count = len(self._served)
+        count = len(self._pairs)
         new_ca = before[count:] != stamps[count:]
+        loaded: dict[int, _Loaded] = {}
         lines, problems = [], []
         for index in range(count):
             new_pair = before[index : index + 1] != stamps[index : index + 1]
             if not new_pair and not new_ca:
                 continue
             try:
-                self._replace(index, self._load(index), keep_front=not new_ca)
-                lines.append(self._line(index, new_pair))
+                loaded[index] = self._load(index)
+                lines.append(self._line(index, loaded[index].pair, new_pair))
             except CertificateError as error:
                 problems.append(str(error))
+        if loaded:
+            self._serve(loaded, anew=new_ca)
+            self._choose_if_needed()
         if problems and patient and stamps != self._doubted:
             self._doubted, self._stamps = stamps, before
         elif problems:
             raise CertificateError("; ".join(dict.fromkeys(problems)))
         return list(dict.fromkeys(lines))
 
-    def _replace(self, index: int, new: _Served, *, keep_front: bool) -> None:
-        """Serve a new pair from now on; `keep_front` if the served context can go on."""
-        old, self._served[index] = self._served[index], new
-        # A context keeps one pair for each kind of key, so that a replaced RSA pair
-        # would stay beside a new ECDSA one.
-        if index == 0 and keep_front and old.pair.algorithm == new.pair.algorithm:
-            try:
-                self._load_front()
-                return
-            except CertificateError:  # the files changed again since they were tried
-                self._stamps = []
-        self.context.sni_callback = self._choose
+    def _keep_time(self) -> None:
+        """Do what is due: renew the files, change the keys for tickets."""
+        now = time.monotonic()
+        if self._options.renew is not None and now >= self._renew_at:
+            self._renew_at = now + RENEW_EVERY
+            self._options.renew()
+        if now >= self._new_ticket_keys_at:
+            self._new_ticket_keys_at = now + TICKET_KEYS_LAST
+            self._serve({}, anew=True)
+            self.context.sni_callback = self._choose  # for whoever keeps this one
+            self.context = self._by_name[OTHERS]
+            self._choose_if_needed()
+
+    def _serve(self, loaded: dict[int, _Loaded], *, anew: bool = False) -> None:
+        """Serve the pairs that were loaded, at their places; `anew`: by new contexts alone."""
+        before = self._pairs
+        self._pairs = [loaded[i].pair if i in loaded else old for i, old in enumerate(before)]
+        # In its context it would stand beside the old one, if it is of another kind.
+        others = {i for i, new in loaded.items() if new.pair.algorithm != before[i].algorithm}
+        contexts: dict[tuple[int, ...], ssl.SSLContext] = {}
+        chosen = choices(self._pairs)
+        for places in dict.fromkeys(chosen.values()):
+            known = self._contexts.get(places)
+            if known is None or anew or others.intersection(places):
+                contexts[places] = self._make(places) or known or self._spare(places, loaded)
+            else:
+                contexts[places] = self._load_again(known, places, loaded)
+        self._contexts = contexts
+        self._by_name = {name: contexts[places] for name, places in chosen.items()}
+
+    def _make(self, places: tuple[int, ...]) -> ssl.SSLContext | None:
+        """Return a new context with those of these pairs that can be used by now, if any can."""
+        count = 0
+        try:
+            context = self._blank()
+        except CertificateError:  # the client CA
+            return None
+        for place in places:
+            with suppress(CertificateError):
+                self._load(place, context)
+                count += 1
+        return context if count else None
+
+    def _load_again(
+        self, context: ssl.SSLContext, places: tuple[int, ...], loaded: dict[int, _Loaded]
+    ) -> ssl.SSLContext:
+        """Load new pairs into a context that is served; return the one to serve from now on."""
+        try:
+            for place in places:
+                if place in loaded:
+                    self._load(place, context)
+        except CertificateError:  # the files changed again since they were tried
+            self._stamps = []
+            return self._spare(places, loaded)
+        return context
+
+    def _spare(self, places: tuple[int, ...], loaded: dict[int, _Loaded]) -> ssl.SSLContext:
+        """Return what can be served in a context's place until the next look."""
+        return next((loaded[i].context for i in places if i in loaded), self.context)
+
+    def _load(self, place: int, context: ssl.SSLContext | None = None) -> _Loaded:
+        context = context or self._blank()
+        cert, key = self._options.certs[place]
+        return _Loaded(context, pair.load(context, cert, key, self._options.password, _FLAGS))
+
+    def _choose_if_needed(self) -> None:
+        """Have the callback if any connection needs another context than the one they have."""
+        if any(each is not self.context for each in self._by_name.values()):
+            self.context.sni_callback = self._choose
 
     def _choose(
         self, connection: ssl.SSLObject | ssl.SSLSocket, host: str | None, _: ssl.SSLContext
     ) -> None:
         """Put the context for this host name on the connection (OpenSSL's SNI callback)."""
-        connection.context = self._served[self._index_for(host)].context
-
-    def _index_for(self, host: str | None) -> int:
-        if not host or len(self._served) == 1:
-            return 0
-        exact = host.lower()
-        wildcard = f"*.{exact.partition('.')[2]}"  # RFC 9525 6.3: for one label, the leftmost
-        for wanted in (exact, wildcard):
-            for index, served in enumerate(self._served):
-                if wanted in served.pair.hosts:
-                    return index
-        return 0
-
-    def _load(self, index: int) -> _Served:
-        context = self._blank()
-        cert, key = self._options.certs[index]
-        return _Served(context, pair.load(context, cert, key, self._options.password, _FLAGS))
-
-    def _load_front(self) -> None:
-        """Load the first pair into the context that is served, after it went well on another."""
-        cert, key = self._options.certs[0]
-        pair.load(self.context, cert, key, self._options.password, _FLAGS)
+        for name in candidates(host):
+            if name in self._by_name:
+                connection.context = self._by_name[name]
+                return
 
     def _blank(self) -> ssl.SSLContext:
         """Return a context with everything but a certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        policy.apply(context, minimum=self._options.minimum, alpn=self._options.alpn)
+        context = policy.new_context(
+            ssl.PROTOCOL_TLS_SERVER, minimum=self._options.minimum, alpn=self._options.alpn
+        )
         if self._options.client_ca is not None:
             _demand_certificate(context, self._options.client_ca)
         return context
@@ -178,12 +236,11 @@ class ServerTLS:
         ca = self._options.client_ca
         return stamps if ca is None else [*stamps, (_stamp(ca),)]
 
-    def _line(self, index: int, new_pair: bool) -> str:
+    def _line(self, index: int, loaded: pair.Pair, new_pair: bool) -> str:
         if not new_pair:
             return f"{self._options.client_ca}: clients are now verified with the new CAs"
         cert, _ = self._options.certs[index]
-        end = self._served[index].pair.not_after
-        return f"{cert}: now serving the new certificate, valid to {end:%Y-%m-%d}"
+        return f"{cert}: now serving the new certificate, valid to {loaded.not_after:%Y-%m-%d}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

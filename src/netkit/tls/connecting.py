@@ -1,0 +1,51 @@
+"""TLS outwards on netkit's own transport, as ``loop.create_connection(ssl=…)`` does it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TypeVar
+
+from netkit.tls.secured import secure
+from netkit.tls.shaking import shake_hands
+from netkit.tls.transport import TLSTransport
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+HANDSHAKE_TIMEOUT = 60.0
+"""Seconds, as asyncio has it."""
+
+
+async def start_client(
+    factory: Callable[[], P],
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    *,
+    server_hostname: str | None,
+    timeout: float = HANDSHAKE_TIMEOUT,
+) -> tuple[TLSTransport, P]:
+    """Shake hands on a connected, non-blocking socket, and put a protocol of ours on it.
+
+    The socket is the transport's from now on; after an error it is closed. `server_hostname`
+    is asked for (SNI), and verified if the context does that. Raises OSError
+    (`ssl.SSLError`, TimeoutError): `netkit.tls.client_reason` puts it in words.
+    """
+    peername = sock.getpeername()
+    open_socket = sock
+    try:
+        open_socket = secured = secure(
+            sock, context, server_side=False, server_hostname=server_hostname
+        )
+        async with asyncio.timeout(timeout):
+            await shake_hands(secured)
+        transport = TLSTransport(secured, {"peername": peername})
+    except BaseException:  # a cancellation too
+        open_socket.close()
+        raise
+    protocol = factory()
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    transport.begin()
+    return transport, protocol

@@ -1,0 +1,1 @@
+"""Line protocols that begin in the clear and turn to TLS."""
