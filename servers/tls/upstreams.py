@@ -39,13 +39,13 @@ class Upstream:
     def passed(self) -> None:
         """Hear that it was reached."""
         if self.health.passed():
-            log.info("upstream %s is up again", self.name)
+            log.info("upstream up again: %s", self.name)
 
     def failed(self, why: str) -> None:
-        """Hear that it was not, and why."""
+        """Hear that it was not; `why` begins with its name."""
         self.failures += 1
         if self.checked and self.health.failed():
-            log.warning("upstream %s is down: %s", self.name, why)
+            log.warning("upstream down: %s", why)
 
 
 class Pool:

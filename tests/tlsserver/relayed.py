@@ -190,7 +190,7 @@ class Client:
         if self.tls is None:
             return await self._loop.sock_recv(self.sock, 65_536)
         try:
-            data: bytes = await self._do(lambda: self.tls.read(65_536))  # type: ignore[union-attr]  # as above
+            data: bytes = await self._do(lambda: self.tls.read(65_536))
         except ssl.SSLZeroReturnError:
             return b""
         return data

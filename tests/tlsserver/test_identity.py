@@ -91,7 +91,8 @@ async def test_with_certificate(own_certificates: Path) -> None:
 
 async def test_version_1() -> None:
     async with hearing() as (behind, headers):
-        async with relaying(f"127.0.0.1:{port(behind)}", send_proxy="v1") as server:
+        to = f"127.0.0.1:{port(behind)}"
+        async with relaying(to, send_proxy="v1") as server:
             await exchanged(server, client_context(insecure=True))
             header = await headers.get()
             assert header.version == 1

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,11 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def originating(
-    tls: TLS | None = None, host: str = "localhost", **settings: object
-) -> AsyncIterator[Server]:
+async def originating(tls: TLS | None = None, **settings: Any) -> AsyncIterator[Server]:
     """A TLS server, and netkit in front of it for clients without TLS."""
     async with netkit.serve(echo, bind="tls://127.0.0.1:0", tls=tls or TLS(tls=True)) as behind:
-        async with relaying(
-            f"{host}:{port(behind)}", bind="tcp://127.0.0.1:0", originate=True, **settings
-        ) as server:
+        to = f"localhost:{port(behind)}"
+        async with relaying(to, bind="tcp://127.0.0.1:0", originate=True, **settings) as server:
             yield server
 
 
@@ -71,7 +69,7 @@ async def test_the_half_that_ends_first() -> None:
     ],
 )
 async def test_a_certificate_that_is_not_right(
-    settings: dict[str, object], line: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    settings: dict[str, Any], line: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     hear(caplog)
     if "ca_certs" in settings:

@@ -1,4 +1,4 @@
-"""Headers that netkit writes, read by its own parser; and byte for byte as the document has them."""
+"""Headers that netkit writes: read by its own parser, and byte for byte as the document says."""
 
 from __future__ import annotations
 

@@ -73,6 +73,10 @@ class Pair:
     def join(self) -> None:
         self.u.connection_made(self.upstream)
 
+    def truncated(self, end: End, transport: Transport) -> None:
+        transport.truncated = True
+        end.eof_received()
+
     def joined(self) -> Pair:
         self.join()
         self.told.clear()
@@ -84,8 +88,8 @@ STEPS: dict[str, Callable[[Pair], object]] = {
     "U>": lambda pair: pair.u.data_received(b"answer"),
     "C.": lambda pair: pair.c.eof_received(),
     "U.": lambda pair: pair.u.eof_received(),
-    "C/": lambda pair: (setattr(pair.client, "truncated", True), pair.c.eof_received()),
-    "U/": lambda pair: (setattr(pair.upstream, "truncated", True), pair.u.eof_received()),
+    "C/": lambda pair: pair.truncated(pair.c, pair.client),
+    "U/": lambda pair: pair.truncated(pair.u, pair.upstream),
     "C full": lambda pair: pair.c.pause_writing(),
     "U full": lambda pair: pair.u.pause_writing(),
     "C free": lambda pair: pair.c.resume_writing(),

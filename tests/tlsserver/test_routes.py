@@ -51,7 +51,7 @@ def test_what_cannot_be_meant(text: str, why: str) -> None:
 
 
 def test_an_upstream_that_cannot_be_meant() -> None:
-    with pytest.raises(UsageError, match="--route tls://a:1: .* for TLS add --originate"):
+    with pytest.raises(UsageError, match=r"--route tls://a:1: .* for TLS add --originate"):
         Tls(route=("sni=a.test,to=tls://a:1",))
 
 
