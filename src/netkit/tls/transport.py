@@ -21,6 +21,7 @@ import ssl
 from asyncio.trsock import TransportSocket
 from typing import Any, cast
 
+from netkit.loops import is_uvloop
 from netkit.tls.closing import close_notify
 
 RECORD = 16_384
@@ -49,8 +50,8 @@ class TLSTransport(asyncio.Transport):
     __slots__ = (
         "_buffer", "_closing", "_deadline", "_descriptor", "_get_buffer", "_heard_end", "_high",
         "_leaving", "_loop", "_low", "_over", "_paused", "_protocol", "_reading", "_received",
-        "_said_end", "_sock", "_stopped", "_tail", "_told", "_writing",
-        "truncated",
+        "_said_end", "_sock", "_stopped", "_tail", "_told", "_told_readable",
+        "_unwatched", "_writing", "truncated",
     )  # fmt: skip
 
     def __init__(self, sock: ssl.SSLSocket, extra: dict[str, Any]) -> None:
@@ -59,6 +60,8 @@ class TLSTransport(asyncio.Transport):
         self._sock = sock
         self._descriptor = sock.fileno()
         self._loop = asyncio.get_running_loop()
+        last = is_uvloop(self._loop)
+        self._told_readable = self._on_readable_perhaps_last if last else self._on_readable
         self._buffer = bytearray()
         """What waits for room to be sent, not encrypted yet."""
         self._tail = b""
@@ -70,6 +73,8 @@ class TLSTransport(asyncio.Transport):
         self._paused = False
         self._stopped = False
         """Whether the protocol was told to write no more for a while."""
+        self._unwatched = False
+        """Whether the loop tells no more, since the peer has reset."""
         self._heard_end = self._said_end = False
         self._leaving = False
         """Whether `write_eof` was called."""
@@ -165,7 +170,7 @@ class TLSTransport(asyncio.Transport):
     def _read_on(self) -> None:
         if not self._reading:
             self._reading = True
-            self._loop.add_reader(self._descriptor, self._on_readable)
+            self._loop.add_reader(self._descriptor, self._told_readable)
             self._mind_pending()
 
     def _read_no_more(self) -> None:
@@ -181,6 +186,18 @@ class TLSTransport(asyncio.Transport):
     def _go_on_reading(self) -> None:
         if self._reading:
             self._on_readable()
+
+    def _on_readable_perhaps_last(self) -> None:
+        """Read, where uvloop tells of a reset once and then watches the socket no more.
+
+        libuv's ``uv__poll_io()`` stops at EPOLLERR, asyncio's selectors tell again. What had
+        come before the reset is read first, so the error itself is yet to be met.
+        """
+        self._on_readable()
+        if self._reading and self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._unwatched = True
+            while self._reading:
+                self._on_readable()
 
     def _on_readable(self) -> None:
         if self._get_buffer is not None:
@@ -238,7 +255,7 @@ class TLSTransport(asyncio.Transport):
 
     def _cannot_read(self, error: OSError) -> None:
         match error:
-            case ssl.SSLWantReadError():
+            case ssl.SSLWantReadError() if not self._unwatched:
                 return
             case ssl.SSLWantWriteError():  # the answer to a KeyUpdate has no room yet
                 self._wait_for_room()
