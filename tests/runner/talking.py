@@ -42,6 +42,8 @@ class Talker:
         self.reader, self.writer = reader, writer
         self._frames = Frames()
         self._arrived: list[Frame] = []
+        self.lost = 0
+        """Bytes that `end` was told were not kept for us."""
 
     async def send(self, kind: Kind, payload: bytes = b"", job: int = 1) -> None:
         self.writer.write(Frame(kind, job, payload).pack())
@@ -103,6 +105,8 @@ class Talker:
             if frame.kind in out:
                 out[frame.kind] += frame.payload
                 await self.send(Kind.CREDIT, len(frame.payload).to_bytes(4, "big"), job)
+            elif frame.kind is Kind.LOST:
+                self.lost += int.from_bytes(frame.payload, "big")
             elif frame.kind is Kind.EXIT:
                 end = decode(Exit, frame.payload)
                 return out[Kind.STDOUT], out[Kind.STDERR], end

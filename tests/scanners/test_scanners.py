@@ -34,7 +34,9 @@ async def test_testssl_finds_no_weakness(server: str, loop: str, tmp_path: Path)
 async def test_sslyze_finds_what_a_plain_context_has(tmp_path: Path) -> None:
     async with targets.plain_context() as port:
         found = await sslyze.scan(port, development().ca, tmp_path / "report.json")
-    assert {each.id for each in weaknesses(found)} == {"ciphers", "tls_curves"}
+    seen = {each.id for each in weaknesses(found)}
+    # A test before it in this process may have had netkit's groups loaded, for all contexts.
+    assert {"ciphers"} <= seen <= {"ciphers", "tls_curves"}
 
 
 @pytest.mark.timeout(600)
