@@ -51,7 +51,10 @@ class Running:
         return (await self.process.stderr.readline()).decode().rstrip("\n")
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        # Not its send_signal(): before Python 3.13 that may reap a process that has just
+        # ended, and its status is lost (CPython issue 87744).
+        if self.process.returncode is None:
+            os.kill(self.process.pid, number)
 
     async def ended(self) -> Told:
         """Wait for its end; the rest of what it said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -65,7 +66,10 @@ class ServerProcess:
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal."""
-        self.process.send_signal(number)
+        # Not its send_signal(): before Python 3.13 that may reap a process that has just
+        # ended, and its status is lost (CPython issue 87744).
+        if self.process.returncode is None:
+            os.kill(self.process.pid, number)
 
     async def ended(self) -> int:
         """Wait for its end; return its status, negative for the signal that it died by."""
