@@ -14,6 +14,10 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from tests.forked import forks
+
+__all__ = ["forks"]
+
 # How long an example takes on a busy machine says nothing of what is tested.
 hypothesis.settings.register_profile("netkit", deadline=None)
 hypothesis.settings.load_profile("netkit")
@@ -30,6 +34,23 @@ def pytest_asyncio_loop_factories(
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run each async test once on each loop."""
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, a few at a time: none is to be waited for at the end.
+
+    Each worker of pytest-xdist starts with an equal share of the list.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    starts = range(0, workers, 2)
+    shares = [long[number :: len(starts)] for number in range(len(starts))]
+    items[:] = others
+    # From the last: an insertion moves what comes behind it.
+    for start, share in sorted(zip(starts, shares, strict=True), reverse=True):
+        place = start * (len(others) + len(long)) // workers
+        items[place:place] = share
 
 
 def pytest_collection_finish() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pydantic  # noqa: F401  # typer imports it when it first looks at a parameter
+import importlib.metadata  # noqa: F401
+
+import pydantic.plugin._loader  # noqa: F401  # typer imports it when it first looks at a parameter
 import typer._adapters  # noqa: F401  # the same
 import uvloop  # noqa: F401
 
+import netkit.certificates.develop
 import netkit.cli.exec
 import netkit.cli.run
-import netkit.cli.serve  # noqa: F401
+import netkit.cli.serve
+import netkit.cli.start
+import netkit.servers.chat
+import netkit.servers.echo  # noqa: F401

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from netkit.steps import stepped
 from netkit.tls import client_context
 from netkit.tls.connecting import start_client
 from netkit.tls.secured import secure
@@ -176,7 +177,7 @@ async def connected(
     context.maximum_version = CONNECT[version]
     peer = Peer(theirs, context)
     secured = secure(ours, server, server_side=True)
-    await asyncio.gather(peer.shake(), shake_hands(secured))
+    await asyncio.gather(peer.shake(), stepped(secured.fileno(), shake_hands(secured)))
     transport = TLSTransport(secured, {"peername": theirs.getsockname()})
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
@@ -498,7 +499,7 @@ async def test_streams_on_it() -> None:
 async def test_as_a_client() -> None:
     theirs, ours = tcp_pair()
     server = secure(theirs, local().context, server_side=True)
-    answering = asyncio.create_task(shake_hands(server))
+    answering = asyncio.create_task(stepped(server.fileno(), shake_hands(server)))
     trusting = client_context()
     transport, heard = await start_client(Heard, ours, trusting, server_hostname="localhost")
     await answering
@@ -515,7 +516,7 @@ async def test_as_a_client() -> None:
 async def test_a_client_that_distrusts_closes_its_socket() -> None:
     theirs, ours = tcp_pair()
     server = secure(theirs, local().context, server_side=True)
-    answering = asyncio.create_task(shake_hands(server))
+    answering = asyncio.create_task(stepped(server.fileno(), shake_hands(server)))
     with pytest.raises(ssl.SSLCertVerificationError):
         await start_client(Heard, ours, client_context(), server_hostname="elsewhere.test")
     assert ours.fileno() == -1
@@ -541,7 +542,7 @@ async def test_a_hello_is_seen_whole_and_left_there(record: int, packet: int) ->
     with theirs, ours:
         loop = asyncio.get_running_loop()
         sent = records(hello_of(300), record)
-        seeing = asyncio.create_task(client_hello(ours))
+        seeing = asyncio.create_task(stepped(ours.fileno(), client_hello(ours)))
         for start in range(0, len(sent), packet):
             assert not seeing.done()
             await loop.sock_sendall(theirs, sent[start : start + packet])
@@ -567,4 +568,4 @@ async def test_what_is_no_whole_hello_ends_the_wait(sent: bytes, seen: bytes) ->
     with ours:
         theirs.sendall(sent)
         theirs.close()
-        assert await client_hello(ours) == seen
+        assert await stepped(ours.fileno(), client_hello(ours)) == seen

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections import deque
 from typing import ClassVar, cast
 
@@ -147,15 +148,22 @@ class StreamChannel(Channel, asyncio.Protocol):
         return True  # the transport stays open: we may still have something to send
 
     def end_sending(self) -> None:
-        """Half-close."""
+        """Half-close; of a peer that has reset we are told by reading, after what came before."""
         if self._transport.is_closing():
             return
         try:
-            self._transport.write_eof()
+            # uvloop calls shutdown(2) a little later, and drops what is unread if that fails.
+            self._transport.get_extra_info("socket").getpeername()
+            self._transport.write_eof()  # asyncio calls it at once
         except OSError as error:
-            # asyncio calls shutdown(2) at once; a peer that has reset is told of by reading.
             if error.errno != errno.ENOTCONN:
                 raise
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `Channel`."""
+        if isinstance(error, OSError) and error.errno == errno.ENOTCONN:  # that shutdown
+            error = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        super().connection_lost(error)
 
     def _send(self, data: bytes) -> None:
         self._transport.write(data)

@@ -30,7 +30,7 @@ class Beginning(Connection):
         self._task = asyncio.get_running_loop().create_task(self.go_on())
         self._task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, _: object = None) -> None:
         if self.connections.open.get(self.id) is self:
             self.lost()
             self._close()

@@ -1,4 +1,4 @@
-"""Waiting until a socket can be read or written, where no transport has it yet."""
+"""Waiting until a socket can be read, where no transport has it yet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,6 @@ async def readable(sock: socket.socket) -> None:
         await arrived
     finally:
         loop.remove_reader(descriptor)
-
-
-async def writable(sock: socket.socket) -> None:
-    """Wait until the kernel has room for what is to be sent, or the connection is gone."""
-    loop = asyncio.get_running_loop()
-    free: asyncio.Future[None] = loop.create_future()
-    descriptor = sock.fileno()
-    loop.add_writer(descriptor, _tell, free)
-    try:
-        await free
-    finally:
-        loop.remove_writer(descriptor)
 
 
 def _tell(waiting: asyncio.Future[None]) -> None:

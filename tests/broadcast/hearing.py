@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import time
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from netkit.feeds.format import Flag, Header, Kind, unpack
+from tests.forked import Forked
 from tests.runtime.process import COMMAND, ServerProcess
 
 GROUP = "239.255.77.7"
@@ -60,10 +61,14 @@ async def hearing(
     *arguments: object, loop: str, until: str = "listening", stdout: int = PIPE
 ) -> AsyncIterator[Listening]:
     """Run it until the block's end, from when it has said that it listens."""
-    words = [*COMMAND, "listen", *map(str, arguments), "--loop", loop]
-    process = await asyncio.create_subprocess_exec(
-        *words, stdin=DEVNULL, stdout=stdout, stderr=PIPE
-    )
+    words = ["listen", *map(str, arguments), "--loop", loop]
+    process: Process | Forked
+    if stdout == PIPE:
+        process = await Forked.start(words, stdout=True)
+    else:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *words, stdin=DEVNULL, stdout=stdout, stderr=PIPE
+        )
     listener = Listening(process)
     try:
         await listener.logged(until)

@@ -81,6 +81,7 @@ FLOORS: dict[str, int] = {
     "netkit.proxy_protocol": 0,
     "netkit.readiness": 0,
     "netkit.starttls": 0,
+    "netkit.steps": 0,
     "netkit.trust": 0,
     "netkit.version": 0,
 }

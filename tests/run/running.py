@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests import forked
+from tests.forked import Forked
 from tests.runtime.process import COMMAND
 
 
@@ -37,7 +38,7 @@ def ran(*words: str | bytes, loop: str, stdin: bytes = b"") -> Told:
 class Running:
     """One that runs."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Forked) -> None:
         self.process = process
 
     async def line(self) -> bytes:
@@ -66,10 +67,14 @@ class Running:
 @asynccontextmanager
 async def running(*words: object, loop: str, stdin: bool = False) -> AsyncIterator[Running]:
     """Run it until the block's end."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "run", "--loop", loop, *map(str, words),
-        stdin=PIPE if stdin else DEVNULL, stdout=PIPE, stderr=PIPE,
-    )  # fmt: skip
+    line = ["run", "--loop", loop, *map(str, words)]
+    process: Process | Forked
+    if stdin:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *line, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+    else:
+        process = await Forked.start(line, stdout=True)
     it = Running(process)
     try:
         yield it

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.forked import Forked
+
 COMMAND = (sys.executable, "-m", "netkit")
 LOOPS = ("asyncio", "uvloop")
 
@@ -21,7 +23,7 @@ _LISTENING = re.compile(r"listening on (\S+)")
 class ServerProcess:
     """A server that runs; `lines` is its log so far."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Forked) -> None:
         self.process = process
         self.lines: list[str] = []
         self._news = asyncio.Condition()
@@ -43,14 +45,16 @@ class ServerProcess:
         """Everything that it has written to standard error."""
         return "\n".join(self.lines)
 
+    @property
+    def said(self) -> list[str]:
+        """Its log but for what a busy machine did to the loop: no fault of the server's."""
+        return [line for line in self.lines if "the loop has been held up" not in line]
+
     def complaints(self, *words: str) -> list[str]:
         """The first log line that holds one of `words` or a traceback, and what follows it."""
-        for number, line in enumerate(self.lines):
-            # How long a busy machine holds up a loop is no fault of the server's.
-            if "the loop has been held up" in line:
-                continue
+        for number, line in enumerate(said := self.said):
             if any(word in line for word in ("Traceback", *words)):
-                return self.lines[number : number + 40]
+                return said[number : number + 40]
         return []
 
     async def logged(self, text: str, count: int = 1) -> list[str]:
@@ -112,10 +116,14 @@ async def serving(
 
     `before` is a command that runs it, such as ``prlimit --nofile=100``.
     """
-    words = [*before, *COMMAND, "serve", *map(str, arguments), "--loop", loop]
-    process = await asyncio.create_subprocess_exec(
-        *words, stdin=DEVNULL, stderr=PIPE, limit=1_048_576
-    )
+    words = ["serve", *map(str, arguments), "--loop", loop]
+    process: Process | Forked
+    if before:
+        process = await asyncio.create_subprocess_exec(
+            *before, *COMMAND, *words, stdin=DEVNULL, stderr=PIPE, limit=1_048_576
+        )
+    else:
+        process = await Forked.start(words)
     server = ServerProcess(process)
     try:
         await server.logged("listening on", max(1, arguments.count("--bind")))

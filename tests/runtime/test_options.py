@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 
 from netkit.certificates.develop import development
 from tests.commands import netkit
-from tests.runtime.process import COMMAND, LOOPS
+from tests.forked import Forked
+from tests.runtime.process import LOOPS
 
 by_asyncio = pytest.mark.asyncio(loop_factories=["asyncio"])
 
@@ -26,9 +26,7 @@ HANDLER = "async def handle(reader, writer): pass\n"
 
 async def refusal(*arguments: object, status: int = 2, folder: Path | None = None) -> str:
     """The one line with which ``netkit serve`` refuses; whatever else it does fails the test."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, "serve", *map(str, arguments), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=folder
-    )
+    process = await Forked.start(["serve", *map(str, arguments)], stdout=True, folder=folder)
     try:
         async with asyncio.timeout(PATIENCE):
             output, errors = await process.communicate()

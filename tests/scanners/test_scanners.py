@@ -22,6 +22,7 @@ async def test_sslyze_finds_no_weakness(server: str, loop: str, tmp_path: Path) 
     assert weaknesses(found) == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("server", targets.SERVERS)

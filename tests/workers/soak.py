@@ -77,10 +77,10 @@ class Soak:
         return "accepted by a killed worker" if pid in self.killed else "lost"
 
     async def disturb(self, server: ServerProcess, seconds: float) -> None:
-        """Reload, or kill one worker, once a period."""
+        """Reload, or kill one worker, once a period; until each has happened, at the least."""
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
-        while clock() < end:
+        while clock() < end or not (self.counts["reloads"] and self.counts["kills"]):
             if self.chance.random() < 0.5:
                 server.signal(signal.SIGHUP)
                 self.counts["reloads"] += 1

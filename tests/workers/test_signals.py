@@ -186,7 +186,7 @@ async def test_an_end_while_a_service_starts(
         if process.returncode is None:
             process.kill()
             await server.ended()
-    assert server.lines == ["starting"]
+    assert server.said == ["starting"]
 
 
 async def test_a_crew_that_was_stopped_for_long_goes_on(loop: str, app: str) -> None:

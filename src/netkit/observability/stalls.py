@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 import time
+from math import inf
 from pathlib import Path
 from types import FrameType
 
@@ -33,7 +34,7 @@ class Stalls:
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
         self._threshold = threshold
-        self._turned = 0.0
+        self._turned = inf
         self._timer: asyncio.TimerHandle | None = None
         self._over = threading.Event()
 
@@ -41,9 +42,9 @@ class Stalls:
         """Watch; call it in the loop's thread."""
         self._loop = asyncio.get_running_loop()
         self._watched = threading.get_ident()
-        self._turn()
         self._thread = threading.Thread(target=self._watch, name="netkit-stalls", daemon=True)
         self._thread.start()
+        self._turn()  # not before: the start of a thread can take its time
 
     def stop(self) -> None:
         """Watch no more."""

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
+from netkit.steps import stepped
 from netkit.tls.secured import secure
 from netkit.tls.shaking import shake_hands
 from netkit.tls.transport import TLSTransport
@@ -39,7 +40,7 @@ async def start_client(
             sock, context, server_side=False, server_hostname=server_hostname
         )
         async with asyncio.timeout(timeout):
-            await shake_hands(secured)
+            await stepped(secured.fileno(), shake_hands(secured))
         transport = TLSTransport(secured, {"peername": peername})
     except BaseException:  # a cancellation too
         open_socket.close()

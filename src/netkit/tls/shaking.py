@@ -2,7 +2,7 @@
 
 Once `secured` has tied OpenSSL to the socket itself, ``do_handshake()`` goes on as far
 as it can without waiting, and says what it waits for: bytes of the peer's
-(`ssl.SSLWantReadError`), or room to send (`ssl.SSLWantWriteError`).
+(`ssl.SSLWantReadError`), or room to send (`ssl.SSLWantWriteError`). These are `steps`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from netkit.readiness import readable, writable
+from netkit.steps import Steps, Until
 
 LONGEST_HELLO = 32_768
 """Bytes of a ClientHello that are kept at most; one with post-quantum keys has about 1,800."""
@@ -19,7 +19,7 @@ _HEADER = 5
 """Bytes before a TLS record's content (RFC 8446 section 5.1); the last two are its length."""
 
 
-async def shake_hands(sock: ssl.SSLSocket) -> None:
+def shake_hands(sock: ssl.SSLSocket) -> Steps[None]:
     """Do the handshake; the socket stays open, however it ends.
 
     Raises `ssl.SSLError` and OSError; the peer has been sent the alert that belongs to it.
@@ -28,14 +28,14 @@ async def shake_hands(sock: ssl.SSLSocket) -> None:
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
-            await readable(sock)
+            yield Until.READABLE
         except ssl.SSLWantWriteError:
-            await writable(sock)
+            yield Until.WRITABLE
         else:
             return
 
 
-async def client_hello(sock: socket.socket) -> bytes:
+def client_hello(sock: socket.socket) -> Steps[bytes]:
     """Wait for the peer's first message, as TLS records, and leave it there.
 
     What there is of it at the end of input; empty if it is not TLS, or is longer than
@@ -44,7 +44,7 @@ async def client_hello(sock: socket.socket) -> bytes:
     found, wanted = b"", _HEADER
     while len(found) < wanted:
         before = len(found)
-        found = await _peek(sock, wanted)
+        found = yield from _peek(sock, wanted)
         if len(found) <= before:
             break  # its end
         wanted = _length(found)
@@ -70,14 +70,14 @@ def _length(found: bytes) -> int:
     return place if place <= LONGEST_HELLO else 0
 
 
-async def _peek(sock: socket.socket, wanted: int) -> bytes:
+def _peek(sock: socket.socket, wanted: int) -> Steps[bytes]:
     """So many bytes or more, once they have come; fewer at the end."""
     while True:
         # Below this mark the kernel reports nothing to read (socket(7)): peeking does not
         # take away what is there, and the loop would turn without rest.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
         try:
-            await readable(sock)
+            yield Until.READABLE
             return sock.recv(LONGEST_HELLO, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             continue
