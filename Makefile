@@ -10,7 +10,7 @@ TEST_TOOLS := $(VENV)/.test-tools
 # SSLyze pins an older cryptography than ours, so it has an environment of its own.
 SCANNERS := $(VENV)/scanners/.ready
 # More than cores: many tests wait, for a second to pass or for a process to end.
-WORKERS ?= $(shell expr 4 '*' $$(nproc))
+WORKERS ?= $(shell expr 3 '*' $$(nproc))
 
 .PHONY: help chat test scanners lint bench clean
 

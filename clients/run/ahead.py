@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+from netkit import threads
+
 T = TypeVar("T")
 
 MOST = 10_000
@@ -31,7 +33,7 @@ class Ahead(Generic[T]):
         self._waiting = self._over = self._closed = False
         self._error: BaseException | None = None
         self._taken = 0
-        threading.Thread(target=self._take, name="arguments", daemon=True).start()
+        threads.start(self._take, "arguments")
 
     def __aiter__(self) -> Ahead[T]:
         return self

@@ -15,13 +15,13 @@ import asyncio
 import errno
 import os
 import select
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from netkit import threads
 from netkit.errors import NetkitError, UsageError
 
 T = TypeVar("T")
@@ -40,8 +40,7 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._thread = threads.start(self._run, name)
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Await ``function(*args)``, made in the thread. Cancelling does not stop it there."""

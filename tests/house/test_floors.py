@@ -82,6 +82,7 @@ FLOORS: dict[str, int] = {
     "netkit.readiness": 0,
     "netkit.starttls": 0,
     "netkit.steps": 0,
+    "netkit.threads": 0,
     "netkit.trust": 0,
     "netkit.version": 0,
 }

@@ -39,11 +39,16 @@ def program() -> str:
     return str(own) if own.exists() else peer("sslyze")
 
 
-async def scan(port: int, ca: Path, report: Path) -> list[Finding]:
-    """Scan localhost:`port`; the JSON goes to `report`."""
+async def scan(port: int, ca: Path, report: Path, *, starttls: str | None = None) -> list[Finding]:
+    """Scan localhost:`port`, where TLS may begin by a protocol's STARTTLS.
+
+    The JSON goes to `report`.
+    """
     process = await asyncio.create_subprocess_exec(
         *(program(), "--mozilla_config", "intermediate", "--early_data"),
-        *("--certinfo_ca_file", str(ca), "--json_out", str(report), f"localhost:{port}"),
+        *("--certinfo_ca_file", str(ca), "--json_out", str(report)),
+        *(("--starttls", starttls) if starttls else ()),
+        f"localhost:{port}",
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,

@@ -20,9 +20,9 @@ SERVERS = ("echo", "chat", "tls")
 
 
 @asynccontextmanager
-async def netkit(server: str, loop: str) -> AsyncIterator[int]:
+async def netkit(server: str, loop: str, *flags: object) -> AsyncIterator[int]:
     """Run one with its defaults; yield its port."""
-    async with serving(server, "--bind", "tls://127.0.0.1:0", loop=loop) as process:
+    async with serving(server, "--bind", "tls://127.0.0.1:0", *flags, loop=loop) as process:
         yield process.ports[0]
         assert not process.complaints(), process.log
 

@@ -22,6 +22,17 @@ async def test_sslyze_finds_no_weakness(server: str, loop: str, tmp_path: Path) 
     assert weaknesses(found) == []
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("name", ["smtp", "imap", "pop3"])
+async def test_sslyze_finds_no_weakness_behind_starttls(
+    name: str, loop: str, tmp_path: Path
+) -> None:
+    async with targets.netkit("echo", loop, "--starttls", name) as port:
+        report = tmp_path / "report.json"
+        found = await sslyze.scan(port, development().ca, report, starttls=name)
+    assert weaknesses(found) == []
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("loop", LOOPS)

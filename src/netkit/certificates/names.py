@@ -11,11 +11,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import threading
 from collections.abc import Iterable
 
 from cryptography import x509
 
+from netkit import threads
 from netkit.errors import CertificateError
 
 PRIVATE_DOMAINS = ("localhost", "test", "local", "internal", "home.arpa")
@@ -43,8 +43,7 @@ def machine_name() -> str | None:
 def full_machine_name() -> str | None:
     """Return the machine's fully qualified name if the resolver says it within two seconds."""
     found: list[str] = []
-    lookup = threading.Thread(target=lambda: found.append(socket.getfqdn()), daemon=True)
-    lookup.start()
+    lookup = threads.start(lambda: found.append(socket.getfqdn()), "netkit-name")
     lookup.join(_LOOKUP_SECONDS)
     return _host_name(found[0]) if found else None
 

@@ -19,6 +19,8 @@ import time
 from collections import deque
 from typing import IO, Any, Literal
 
+from netkit import threads
+
 Line = str | tuple[Any, ...]
 """A line, or what it is made of when it is written: the function that does it is the first."""
 
@@ -94,8 +96,7 @@ class LineWriter(logging.Handler):
         self._arrived = threading.Event()
         self._closing = threading.Event()
         # A daemon: a stalled reader of our log must not keep the process from ending.
-        self._thread = threading.Thread(target=self._write, name="netkit-log", daemon=True)
-        self._thread.start()
+        self._thread = threads.start(self._write, "netkit-log")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record; never waits."""

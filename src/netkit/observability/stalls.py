@@ -18,6 +18,8 @@ from math import inf
 from pathlib import Path
 from types import FrameType
 
+from netkit import threads
+
 log = logging.getLogger("netkit.server")
 
 THRESHOLD = 0.5
@@ -42,8 +44,7 @@ class Stalls:
         """Watch; call it in the loop's thread."""
         self._loop = asyncio.get_running_loop()
         self._watched = threading.get_ident()
-        self._thread = threading.Thread(target=self._watch, name="netkit-stalls", daemon=True)
-        self._thread.start()
+        self._thread = threads.start(self._watch, "netkit-stalls")
         self._turn()  # not before: the start of a thread can take its time
 
     def stop(self) -> None:

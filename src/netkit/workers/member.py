@@ -75,7 +75,7 @@ async def serve_as_member(
         await asyncio.gather(obeying, beating, return_exceptions=True)
         channel.close()
         # asyncio's loop closes its wakeup socket while signals still write to it: one that
-        # comes just then is a traceback on stderr.
+        # comes just then is a traceback on stderr. Our other threads block all of them.
         signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED | {signal.SIGTERM})
     return signal.SIGTERM
 

@@ -14,7 +14,7 @@ def members(group: int) -> dict[int, str]:
         if entry.name.isdigit():
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                words = os.fsdecode((entry / "cmdline").read_bytes().replace(b"\0", b" "))
             except OSError:  # gone meanwhile
                 continue
             if int(fields[2]) == group and fields[0] != "Z":
