@@ -12,6 +12,9 @@ SCANNERS := $(VENV)/scanners/.ready
 # More than cores: many tests wait, for a second to pass or for a process to end.
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
 
+# The tests start Python hundreds of times: what the first has compiled serves the others.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help chat test scanners lint bench clean
 
 help:
