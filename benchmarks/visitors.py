@@ -43,12 +43,17 @@ def visit(port: int, *, tls: bool, seconds: float) -> Waits:
 
 
 async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> Waits:
-    waits, over = Waits(), time.monotonic() + seconds
+    waits = Waits()
 
-    async def regular(number: int) -> None:
-        await asyncio.sleep(number * MESSAGE_EVERY / REGULARS)  # spread over the period
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-        await answered(reader, writer)
+    async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        streams = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        await answered(*streams)
+        return streams
+
+    async def regular(
+        late: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await asyncio.sleep(late)
         while (began := time.monotonic()) < over:
             await answered(reader, writer)
             now = time.monotonic()
@@ -58,14 +63,17 @@ async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> W
 
     async def newcomer() -> None:
         began = time.monotonic()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-        await answered(reader, writer)
+        _, writer = await connected()
         waits.visits.append(time.monotonic() - began)
         writer.transport.abort()
 
     async with asyncio.TaskGroup() as group:
-        for number in range(REGULARS):
-            group.create_task(regular(number))
+        arriving = [group.create_task(connected()) for _ in range(REGULARS)]
+    over = time.monotonic() + seconds  # the time of those who are there, however long they came
+    async with asyncio.TaskGroup() as group:
+        for number, streams in enumerate(arriving):
+            # Spread over the period.
+            group.create_task(regular(number * MESSAGE_EVERY / REGULARS, *streams.result()))
         while time.monotonic() < over:
             group.create_task(newcomer())
             await asyncio.sleep(VISIT_EVERY)  # the pace of visits

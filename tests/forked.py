@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -82,11 +83,6 @@ class Forked:
             end.close()
         return cls(process, [await _read(end) for end, _ in pipes])
 
-    def kill(self) -> None:
-        """End it at once, if it has not ended."""
-        with suppress(ProcessLookupError):  # it is no child of ours, to be kept until we wait
-            os.kill(self.pid, signal.SIGKILL)
-
     async def wait(self) -> int:
         """Wait for its end; return its status, negative for the signal that it died by."""
         if self.returncode is None:
@@ -107,6 +103,15 @@ class Forked:
         out = self.stdout.read() if self.stdout is not None else _nothing()
         output, errors, _ = await asyncio.gather(out, self.stderr.read(), self.wait())
         return output, errors
+
+
+def signalled(process: Process | Forked, number: signal.Signals) -> None:
+    """Send it a signal, if it has not ended."""
+    # Not asyncio's send_signal() or kill(): before Python 3.13 they may reap a process that
+    # has just ended, and its status is lost (CPython issue 87744).
+    if process.returncode is None:
+        with suppress(ProcessLookupError):  # a Forked is no child of ours, kept until we wait
+            os.kill(process.pid, number)
 
 
 async def _nothing() -> bytes:

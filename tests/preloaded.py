@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+# Each is imported to be there (F401), the first three since typer imports them only when it
+# first looks at a parameter.
 import importlib.metadata  # noqa: F401
 
-import pydantic.plugin._loader  # noqa: F401  # typer imports it when it first looks at a parameter
-import typer._adapters  # noqa: F401  # the same
+import pydantic.plugin._loader  # noqa: F401
+import typer._adapters  # noqa: F401
 import uvloop  # noqa: F401
 
 import netkit.certificates.develop

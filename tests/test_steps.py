@@ -81,11 +81,11 @@ async def test_a_task_that_is_cancelled_takes_no_more(
             seen.append("left")
 
     task = asyncio.create_task(stepped(ours.fileno(), waiting()))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn, in which it begins
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     theirs.send(b"x")
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn, in which the loop would tell of it
     assert seen == ["left"]
     assert not asyncio.get_running_loop().remove_reader(ours)

@@ -1,8 +1,8 @@
 """What is done on a socket step by step, each once the loop says that it can go on.
 
-A generator yields what it waits for. That is a task without the futures, and the loop
-watches the socket all the while instead of anew for each wait: for what happens at the
-beginning of every connection that is worth having.
+A generator yields what it waits for. That is a task without the futures, and while it waits
+for the same again, the loop goes on watching instead of being asked anew: for what happens
+at the beginning of every connection that is worth having.
 """
 
 from __future__ import annotations

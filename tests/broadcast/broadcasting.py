@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator
@@ -76,8 +77,7 @@ async def broadcasting(
     try:
         yield server
     finally:
-        if process.returncode is None:
-            process.kill()
+        server.signal(signal.SIGKILL)
         await server.ended()
 
 

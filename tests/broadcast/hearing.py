@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from netkit.feeds.format import Flag, Header, Kind, unpack
@@ -74,10 +73,7 @@ async def hearing(
         await listener.logged(until)
         yield listener
     finally:
-        if process.returncode is None:
-            # Not `process.kill`: it looks for the status itself, and the loop would miss it.
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+        listener.signal(signal.SIGKILL)
         # Together: a pipe that nobody empties would hold up the news of the end.
         await asyncio.gather(listener.ended(), listener.output())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import cast
 
 from netkit.certificates.develop import development
 from netkit.servers.chat import Chat
+from tests.forked import signalled
 from tests.peers import peer
 
 
@@ -91,7 +93,7 @@ async def program(*command: str) -> AsyncIterator[Person]:
     try:
         yield Person(process.stdout, process.stdin)
     except BaseException:  # a failed assertion too
-        process.kill()
+        signalled(process, signal.SIGKILL)
         raise
     finally:
         process.stdin.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.forked import signalled
 from tests.peers import peer
 
 SETTINGS = """
@@ -46,8 +47,7 @@ async def haproxy(
     try:
         yield
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        signalled(process, signal.SIGKILL)
         await process.wait()
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests import forked
-from tests.forked import Forked
+from tests.forked import Forked, signalled
 from tests.runtime.process import COMMAND
 
 
@@ -52,10 +52,7 @@ class Running:
         return (await self.process.stderr.readline()).decode().rstrip("\n")
 
     def signal(self, number: signal.Signals) -> None:
-        # Not its send_signal(): before Python 3.13 that may reap a process that has just
-        # ended, and its status is lost (CPython issue 87744).
-        if self.process.returncode is None:
-            os.kill(self.process.pid, number)
+        signalled(self.process, number)
 
     async def ended(self) -> Told:
         """Wait for its end; the rest of what it said."""
@@ -80,5 +77,5 @@ async def running(*words: object, loop: str, stdin: bool = False) -> AsyncIterat
         yield it
     finally:
         if process.returncode is None:
-            process.kill()
+            it.signal(signal.SIGKILL)
             await it.ended()

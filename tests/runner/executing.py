@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import netkit
 from tests import forked
+from tests.forked import signalled
 from tests.runner.talking import HERE
 from tests.runtime.process import COMMAND
 
@@ -34,8 +36,7 @@ async def executing(
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
+        signalled(process, signal.SIGKILL)
         await process.communicate()
 
 

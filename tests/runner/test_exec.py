@@ -16,6 +16,7 @@ import netkit
 from netkit.certificates.issuing import issue
 from netkit.options import TLS
 from netkit.servers.runner import Runner
+from tests.forked import signalled
 from tests.runner.executing import CAT, ECHO, at, done, executing
 from tests.runner.talking import listed, running, shell
 from tests.runtime.process import COMMAND, LOOPS, serving
@@ -67,7 +68,7 @@ async def test_signals_are_passed_on(
     ):
         assert process.stdout is not None
         assert await process.stdout.readline() == b"go\n"
-        process.send_signal(number)
+        signalled(process, number)
         assert await process.stdout.read() == b"heard\n"
         assert await process.wait() == code
 
@@ -81,9 +82,9 @@ async def test_a_second_one_ends_us(tmp_path: Path, loop: str) -> None:
     ):
         assert process.stdout is not None
         assert await process.stdout.readline() == b"go\n"
-        process.send_signal(signal.SIGINT)
+        signalled(process, signal.SIGINT)
         assert await process.stdout.readline() == b"heard\n"
-        process.send_signal(signal.SIGINT)
+        signalled(process, signal.SIGINT)
         assert await process.wait() == -signal.SIGINT
         assert isinstance(server.service, Runner)
         await server.service._house.runs.close_door()
@@ -198,7 +199,7 @@ async def test_a_detached_job(tmp_path: Path, loop: str) -> None:
         async with executing("--attach", number, at(server), loop=loop) as process:
             assert process.stdout is not None
             assert await process.stdout.readline() == b"out\n"
-            process.send_signal(signal.SIGINT)  # ends the watching alone
+            signalled(process, signal.SIGINT)  # ends the watching alone
             assert await process.wait() == -signal.SIGINT
         out, _, _ = await done("--list", at(server), loop=loop)
         assert out.startswith(number.encode())

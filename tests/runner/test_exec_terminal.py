@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import signalled
 from tests.runner.executing import at
 from tests.runner.talking import listed, running, shell
 from tests.runtime.process import COMMAND, LOOPS
@@ -35,7 +36,7 @@ async def test_a_terminal(tmp_path: Path, loop: str) -> None:
             async with executing_at(person, "-t", at(server), "tty", loop=loop) as process:
                 await person.sees(b"30 99")
                 person.resizes(20, 60)
-                process.send_signal(signal.SIGWINCH)  # as to the group in front of a terminal
+                signalled(process, signal.SIGWINCH)  # as to the group in front of a terminal
                 await person.sees(b"20 60")
                 person.types(b"hello\r")
                 await person.sees(b"got hello")
@@ -77,8 +78,7 @@ async def executing_at(person: Sitting, *words: object, loop: str) -> AsyncItera
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
+        signalled(process, signal.SIGKILL)
         await process.wait()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -12,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.forked import Forked
+from tests.forked import Forked, signalled
 
 COMMAND = (sys.executable, "-m", "netkit")
 LOOPS = ("asyncio", "uvloop")
@@ -70,10 +69,7 @@ class ServerProcess:
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal."""
-        # Not its send_signal(): before Python 3.13 that may reap a process that has just
-        # ended, and its status is lost (CPython issue 87744).
-        if self.process.returncode is None:
-            os.kill(self.process.pid, number)
+        signalled(self.process, number)
 
     async def ended(self) -> int:
         """Wait for its end; return its status, negative for the signal that it died by."""
@@ -129,6 +125,5 @@ async def serving(
         await server.logged("listening on", max(1, arguments.count("--bind")))
         yield server
     finally:
-        if process.returncode is None:
-            process.kill()
+        server.signal(signal.SIGKILL)
         await server.ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from netkit.certificates.develop import development
 from tests.commands import netkit
-from tests.forked import Forked
+from tests.forked import Forked, signalled
 from tests.runtime.process import LOOPS
 
 by_asyncio = pytest.mark.asyncio(loop_factories=["asyncio"])
@@ -32,7 +33,7 @@ async def refusal(*arguments: object, status: int = 2, folder: Path | None = Non
             output, errors = await process.communicate()
     finally:
         if process.returncode is None:
-            process.kill()
+            signalled(process, signal.SIGKILL)
             await process.communicate()
     lines = errors.decode().splitlines()
     assert len(lines) == 1, lines

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 
 from netkit.service import Service
+from tests.forked import signalled
 
 
 @asynccontextmanager
@@ -67,7 +69,7 @@ async def answer(*command: str | int, given: bytes, size: int) -> bytes:
         process.stdin.write(given)
         return await process.stdout.readexactly(size)
     finally:
-        process.kill()
+        signalled(process, signal.SIGKILL)
         await process.communicate()  # reads on, which lets the loop close the pipes
 
 

@@ -58,8 +58,7 @@ async def activated(
         await server.logged("Listening on", listening)
         yield server
     finally:
-        if process.returncode is None:
-            process.kill()
+        server.signal(signal.SIGKILL)
         await server.ended()
 
 

@@ -161,8 +161,7 @@ async def test_a_reload_while_it_starts_waits_for_readiness(
             await server.logged("reloaded 2 workers")
             assert await server.stop() == -signal.SIGTERM
         finally:
-            if process.returncode is None:
-                process.kill()
+            server.signal(signal.SIGKILL)
             await server.ended()
         manager.take()
         assert manager.states == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
@@ -197,9 +196,8 @@ async def test_an_end_while_it_starts(loop: str, count: int, tmp_path: Path) -> 
             await server.logged("starting")
             assert await server.stop() == -signal.SIGTERM
         finally:
-            if process.returncode is None:
-                process.kill()
-                await server.ended()
+            server.signal(signal.SIGKILL)
+            await server.ended()
         manager.take()
         assert manager.states == ["STOPPING=1"]
 

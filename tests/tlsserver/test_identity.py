@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from netkit.certificates import issuing
 from netkit.proxy_headers import ALPN, AUTHORITY, SSL
 from netkit.proxy_protocol import Header
 from netkit.tls import client_context
+from tests.forked import signalled
 from tests.peers import peer
 from tests.proxy.haproxy import listening_socket
 from tests.tlsserver.relayed import Client, port, relaying
@@ -127,5 +129,5 @@ async def test_haproxy_believes_it(version: str, tmp_path: Path) -> None:
                 await client.end()
                 client.close()
         finally:
-            haproxy.kill()
+            signalled(haproxy, signal.SIGKILL)
             await haproxy.wait()

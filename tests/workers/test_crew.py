@@ -201,7 +201,7 @@ async def test_a_worn_worker_is_replaced(loop: str, app: str) -> None:
 async def test_workers_end_with_their_supervisor(loop: str, app: str) -> None:
     async with serving(app, *ON_TCP, "--workers", 2, loop=loop) as server:
         pids = workers(server)
-        server.process.kill()
+        server.signal(signal.SIGKILL)
         await server.process.wait()
         while any(alive(pid) for pid in pids):
             await asyncio.sleep(0.01)  # other processes have no event for us

@@ -183,9 +183,8 @@ async def test_an_end_while_a_service_starts(
         server.signal(number)
         assert await server.ended() == -number
     finally:
-        if process.returncode is None:
-            process.kill()
-            await server.ended()
+        server.signal(signal.SIGKILL)
+        await server.ended()
     assert server.said == ["starting"]
 
 

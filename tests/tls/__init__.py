@@ -1,0 +1,1 @@
+"""TLS itself: contexts, policy, certificates that change, and the transport."""
