@@ -117,7 +117,7 @@ async def test_replaced_client_ca_on_a_live_server() -> None:
 
 
 def test_program_in_the_documentation_runs() -> None:
-    page = (Path(__file__).parent.parent / "docs/tls.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/tls.md").read_text()
     program = page.partition("```python\n")[2].partition("```")[0]
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
