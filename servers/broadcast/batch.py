@@ -7,7 +7,8 @@ is written for all of them by one strided store. Fifty datagrams cost hardly mor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from netkit.feeds.format import SIZE
 from netkit.feeds.sealing import Sealing
@@ -21,8 +22,7 @@ _LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for up t
 class Batch:
     """Datagrams with payloads of one size, numbered from `first`; `header` is the first one's.
 
-    `buffer` is theirs alone and does not change any more once it is sealed: it may be sent and
-    kept without a copy.
+    `buffer` is theirs alone and does not change any more once it is sealed. Nor may `payloads`.
     """
 
     def __init__(self, payloads: Sequence[bytes], header: bytes, first: int, seal: int = 0) -> None:
@@ -30,12 +30,21 @@ class Batch:
         self.size = SIZE + len(payloads[0]) + seal
         """Bytes of each datagram."""
         self.first = first
-        self._seal = seal
+        self._payloads, self._header, self._seal = payloads, header, seal
         room = bytes(seal)
-        self.buffer = bytearray(header)
-        self.buffer += (room + header).join(payloads)
-        self.buffer += room
+        # A bytearray's own join, since joined bytes would have to be copied to be numbered.
+        self.buffer = bytearray(room + header).join([header + payloads[0], *payloads[1:]])
+        if seal:
+            self.buffer += room
         self._number()
+
+    def kept(self) -> Callable[[int], bytes]:
+        """What makes one of them again, by its number; it does not hold the whole batch."""
+        if self._seal:
+            return partial(_cut, self.buffer, self.size, self.first)
+        # The payloads are there already: a copy would go to memory that no cache holds, and
+        # take more time than all the rest of a batch.
+        return partial(_made, self._header, self._payloads, self.first)
 
     def datagrams(self) -> Iterator[memoryview]:
         """Each without its seal."""
@@ -50,10 +59,23 @@ class Batch:
             self.buffer[end - self._seal : end] = sealing.sign(covered)
 
     def _number(self) -> None:
-        last = self.first + self.count - 1
-        if self.first >> 8 != last >> 8:  # more than the lowest byte differs
-            numbers = b"".join([n.to_bytes(8, "big") for n in range(self.first, last + 1)])
+        first, size = self.first, self.size
+        low = first & 0xFF
+        self.buffer[NUMBER + 7 :: size] = _LOW[low : low + self.count]
+        below = 256 - low  # those whose number has the first one's higher bytes
+        if below < self.count:
+            higher = (first + below).to_bytes(8, "big")
+            start = below * size + NUMBER
             for at in range(7):
-                self.buffer[NUMBER + at :: self.size] = numbers[at::8]
-        low = self.first & 0xFF
-        self.buffer[NUMBER + 7 :: self.size] = _LOW[low : low + self.count]
+                if self.buffer[start + at] != higher[at]:
+                    self.buffer[start + at :: size] = bytes([higher[at]]) * (self.count - below)
+
+
+def _cut(buffer: bytearray, size: int, first: int, number: int) -> bytes:
+    start = (number - first) * size
+    return bytes(buffer[start : start + size])
+
+
+def _made(header: bytes, payloads: Sequence[bytes], first: int, number: int) -> bytes:
+    numbered = header[:NUMBER] + number.to_bytes(8, "big") + header[NUMBER + 8 :]
+    return numbered + payloads[number - first]

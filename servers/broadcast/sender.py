@@ -83,7 +83,7 @@ class Sender:
             if sealing:
                 datagram += sealing.sign(datagram)
             if window is not None:
-                window.append(sequence, datagram, len(datagram), now)
+                window.append(1, len(datagram), {sequence: datagram}.__getitem__, now)
             out.append(datagram)
             out += self._parity_datagrams(symbols, time)
         self._sent(len(payloads), now)
@@ -103,7 +103,7 @@ class Sender:
         if sealing:
             batch.seal(sealing)
         if self._window is not None:
-            self._window.append(first, batch.buffer, batch.size, now)
+            self._window.append(count, batch.size, batch.kept(), now)
         self._sent(count, now)
         return batch, self._parity_datagrams(symbols, time)
 

@@ -12,7 +12,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import takewhile
 
 from netkit.feeds.cookies import Peer
 from netkit.feeds.format import Kind, MalformedError, unpack
@@ -174,7 +173,8 @@ class Transmitter:
                 way.send_run(batch.buffer, batch.size)
             self.datagrams += batch.count
             self.bytes += len(batch.buffer)
-            await self._out(parity)
+            if parity:
+                await self._out(parity)
 
     async def _out(self, datagrams: Sequence[bytes]) -> None:
         for datagram in datagrams:
@@ -222,14 +222,18 @@ class Transmitter:
 
 def runs(payloads: Sequence[bytes], most: Callable[[int], int]) -> Iterator[Sequence[bytes]]:
     """Cut into runs of equal length, of at most so many as `most` says of that length."""
-    start = 0
-    while start < len(payloads):
-        size = len(payloads[start])
-        run = payloads[start : start + most(size)]
-        if len(set(map(len, run))) > 1:
-            run = list(takewhile(lambda payload: len(payload) == size, run))  # noqa: B023  # used at once
-        yield run
-        start += len(run)
+    sizes = list(map(len, payloads))
+    start, before, limit = 0, -1, 0
+    while start < len(sizes):
+        size = sizes[start]
+        if size != before:
+            before, limit = size, most(size)
+        alike = sizes[start : start + limit]
+        count = len(alike)
+        if alike.count(size) < count:
+            count = next(at for at, each in enumerate(alike) if each != size)
+        yield payloads[start : start + count]
+        start += count
 
 
 def _log(events: Iterable[Event]) -> None:

@@ -62,9 +62,13 @@ def listening() -> Iterator[Ear]:
 
 @asynccontextmanager
 async def broadcasting(
-    *arguments: object, loop: str, stdin: bytes | None = None
+    *arguments: object, loop: str, stdin: bytes | None = None, held: bool = False
 ) -> AsyncIterator[ServerProcess]:
-    """Run it until the block's end; `stdin` is what it gets there."""
+    """Run it until the block's end; `stdin` is what it gets there.
+
+    `held`: that has no end before `let_end`, so that however slow this machine is, it does not
+    take listeners that are held up for ones that miss nothing.
+    """
     words = [*COMMAND, "serve", "broadcast", *map(str, arguments), "--loop", loop]
     process = await asyncio.create_subprocess_exec(
         *words, stdin=DEVNULL if stdin is None else PIPE, stderr=PIPE, limit=1_048_576
@@ -73,12 +77,19 @@ async def broadcasting(
     if stdin is not None:
         assert process.stdin is not None
         process.stdin.write(stdin)
-        process.stdin.close()
+        if not held:
+            process.stdin.close()
     try:
         yield server
     finally:
         server.signal(signal.SIGKILL)
         await server.ended()
+
+
+def let_end(broadcaster: ServerProcess) -> None:
+    """End its standard input."""
+    assert broadcaster.process.stdin is not None
+    broadcaster.process.stdin.close()
 
 
 def recorded(times: list[str], payloads: list[str]) -> str:

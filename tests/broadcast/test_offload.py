@@ -118,7 +118,9 @@ async def test_a_run_arrives_as_one(size: int, host: str) -> None:
 
 @pytest.mark.parametrize("reads_runs", [True, False])
 @pytest.mark.parametrize("sends_runs", [True, False])
-@pytest.mark.parametrize(("count", "size"), [(1, 9), (64, 64), (65, 64), (1000, 512), (300, 1200)])
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 9), (SEGMENTS, 64), (SEGMENTS + 1, 64), (1000, 512), (300, 1200)]
+)
 async def test_datagrams_are_the_same_with_and_without(
     count: int, size: int, sends_runs: bool, reads_runs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

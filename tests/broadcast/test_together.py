@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netkit.feeds.format import SIZE, Header, Kind
-from tests.broadcast.broadcasting import broadcasting
+from tests.broadcast.broadcasting import broadcasting, let_end
 from tests.broadcast.hearing import GROUP, LOOPBACK, hearing
 from tests.broadcast.relay import Fate, relaying
 from tests.runtime.process import COMMAND, LOOPS
@@ -35,8 +35,11 @@ async def test_what_is_lost_on_the_way_is_repaired(loop: str, offload: str) -> N
     async with hearing(HERE, offload, "--stats-json", loop=loop) as listener:
         with relaying(listener.port, BAD) as relay:
             to = "{}:{}".format(*relay.front.getsockname())
-            async with broadcasting("--to", to, "--stdin", *PACE, loop=loop, stdin=TEXT) as it:
-                assert await listener.output() == TEXT
+            send = ("--to", to, "--stdin", *PACE)
+            async with broadcasting(*send, loop=loop, stdin=TEXT, held=True) as it:
+                assert [await listener.line() for _ in LINES] == TEXT.splitlines(keepends=True)
+                let_end(it)
+                assert await listener.output() == b""
                 assert await listener.ended() == 0
                 assert await it.ended() == 0
     figures = listener.figures
@@ -83,10 +86,12 @@ async def test_sealed_and_repaired(loop: str, kind: str, tmp_path: Path) -> None
         with relaying(listener.port, BAD, seed=4) as relay:
             to = "{}:{}".format(*relay.front.getsockname())
             send = ("--to", to, "--stdin", "--rate", "2000/s", "--key", key)
-            stdin = b"\n".join(lines)
-            async with broadcasting(*send, loop=loop, stdin=stdin):
+            stdin = b"\n".join([*lines, b""])
+            async with broadcasting(*send, loop=loop, stdin=stdin, held=True) as it:
                 relay.back.sendto(UNSEALED, (LOOPBACK, listener.port))
-                assert (await listener.output()).splitlines() == lines
+                assert [await listener.line() for _ in lines] == [each + b"\n" for each in lines]
+                let_end(it)
+                assert await listener.output() == b""
     assert listener.figures["lost"] == 0
     assert listener.figures["rejected"] == {"unsealed": 1}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +12,12 @@ from netkit.servers.broadcast.window import Window
 
 def filled(window: Window, count: int, size: int = 4, at: float = 0.0) -> Window:
     for _ in range(count):
-        number = window.following
-        window.append(number, number.to_bytes(size, "big"), size, at)
+        window.append(1, size, numbered(size), at)
     return window
+
+
+def numbered(size: int) -> Callable[[int], bytes]:
+    return lambda number: number.to_bytes(size, "big")
 
 
 def numbers(window: Window, highest: int) -> list[int]:
@@ -57,18 +62,18 @@ def test_age_is_bounded() -> None:
     assert (len(window), window.oldest, window.size) == (0, 21, 0)
 
 
-def test_a_batch_is_one_object() -> None:
+def test_a_batch_is_one_run() -> None:
     window = Window(100)
-    buffer = b"".join(number.to_bytes(8, "big") for number in range(1, 51))
-    window.append(1, buffer, 8, 0.0)
+    window.append(50, 8, numbered(8), 0.0)
     assert numbers(window, 50) == list(range(1, 51))
-    assert window._runs[0].buffer is buffer
+    assert len(window._runs) == 1
 
 
 def test_a_batch_larger_than_the_window() -> None:
     window = Window(7)
-    window.append(1, b"".join(number.to_bytes(8, "big") for number in range(1, 51)), 8, 0.0)
+    window.append(50, 8, numbered(8), 0.0)
     assert numbers(window, 50) == list(range(44, 51))
+    assert len(window._runs) == 1
 
 
 class Model:
@@ -111,13 +116,14 @@ def test_as_a_list_would_do_it(
     now = 0
     for count, size, pause in runs:
         now += pause
-        sent = [bytes([(model.last + at) % 256]) * size for at in range(count)]
-        window.append(window.following, b"".join(sent), size, now)
+        first = window.following
+        sent = [bytes([number % 256]) * size for number in range(first, first + count)]
+        window.append(count, size, dict(enumerate(sent, first)).__getitem__, now)
         model.append(sent, now)
         kept = model.kept()
         assert {
             n: found for n in range(model.last + 2) if (found := window.find(n)) is not None
         } == kept
         assert len(window) == len(kept)
-        assert sum(run is not None for run in window._ring) == len(kept)
+        assert len(window._by_first) == len(window._runs)
         assert window.size == sum(len(each) for run in model.runs for _, each, _ in run)

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -26,8 +28,9 @@ from typing import cast
 from netkit.feeds.resolving import Where
 
 UDP_SEGMENT, UDP_GRO = 103, 104
-SEGMENTS = 64
-"""Datagrams in one call: UDP_MAX_SEGMENTS before Linux 6.9, which allows 128."""
+_VERSION = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+SEGMENTS = 64 if _VERSION < (6, 9) else 128
+"""Datagrams in one call: the kernel's UDP_MAX_SEGMENTS, which can't be asked for."""
 LONGEST = 65_400
 """Bytes in one call. 65,507 fit into IPv4's length, but a run that does not leave room for
 all headers within 65,536 is cut before it reaches a veth or loopback, so that it arrives cut."""
@@ -45,7 +48,7 @@ OnRun = Callable[[memoryview, int, Where], None]
 
 
 class Bursts:
-    """Sends runs to one address through a datagram transport, one call for up to 64 datagrams.
+    """Sends runs to one address through a datagram transport, up to `SEGMENTS` datagrams a call.
 
     Where the kernel or the interface refuses that (before Linux 4.18; a device without
     checksum offload, IPsec, a size above the path's MTU) they are sent one by one, and
