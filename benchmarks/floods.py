@@ -25,7 +25,8 @@ from benchmarks.crew import cpu
 from benchmarks.load import compiled
 from benchmarks.process import LOGS, ROOT, START_SECONDS, BenchmarkError, cores, pin
 
-from netkit.feeds.offload import LONGEST, SEGMENTS, UDP_GRO
+from netkit.feeds.offload import LONGEST, SEGMENTS
+from netkit.feeds.reader import UDP_GRO
 from netkit.feeds.sockets import dropped
 
 HOST = "127.0.0.1"

@@ -2,7 +2,7 @@
 
 ``plain`` is a `DatagramProtocol` as everybody writes it. ``netkit`` is what `netkit listen` and
 `netkit serve broadcast` run: headers, numbers and statistics included; ``forgetful`` keeps nothing
-for repair, and ``drain`` reads without the kernel's help. All until killed.
+for repair, and ``drain`` reads without UDP_GRO. All until killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from netkit.clients.listen.common import Common
 from netkit.clients.listen.feeds import Feeds
 from netkit.clients.listen.hearing import Hearing
 from netkit.feeds.format import SIZE
-from netkit.feeds.offload import Reader
+from netkit.feeds.reader import Reader
 from netkit.feeds.resolving import Where
 from netkit.feeds.sockets import receiving, sending
 from netkit.servers.broadcast.routes import Route
@@ -56,7 +56,7 @@ async def send_plainly(port: int, size: int) -> None:
 
 
 async def send_feed(port: int, size: int, *, window: bool) -> None:
-    """Numbered, with headers, 64 in one call; all equal, as from a source that is never short."""
+    """Numbered, with headers, many in one call; all equal, as from a source that is never short."""
     loop = asyncio.get_running_loop()
     kept = Window(65_536) if window else None
     sender = Sender(1, int(time.time()), loop.time(), window=kept)

@@ -4,7 +4,7 @@ It stands apart from `receiver`, for three reasons. A transport makes a system c
 and a call of `datagram_received` for each datagram; asyncio's reads just one before it goes round
 the loop again; and neither can ask the kernel for runs (UDP_GRO), which need the ancillary
 data of recvmsg(2). So the loop only tells when there is something to read, and
-`netkit.feeds.offload.Reader` reads it. What becomes of it, is the same `ear` as there.
+`netkit.feeds.reader.Reader` reads it. What becomes of it, is the same `ear` as there.
 
 ``benchmarks/`` has the figures of both. Elsewhere than on Linux, and with ``--no-offload``,
 everything comes through `receiver`.
@@ -16,7 +16,7 @@ import socket
 
 from netkit.clients.listen.events import Address
 from netkit.clients.listen.hearing import Ear
-from netkit.feeds.offload import Reader
+from netkit.feeds.reader import Reader
 from netkit.feeds.resolving import Where
 
 

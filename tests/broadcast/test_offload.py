@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,7 +12,9 @@ import pytest
 
 from netkit.addresses import parse
 from netkit.feeds import offload
-from netkit.feeds.offload import LONGEST, READS, SEGMENTS, Bursts, Reader
+from netkit.feeds import reader as reading
+from netkit.feeds.offload import LONGEST, SEGMENTS, Bursts
+from netkit.feeds.reader import READS, Reader
 from netkit.feeds.resolving import Where
 from netkit.feeds.sockets import Outgoing, dropped, receiving, sending
 from tests.broadcast.namespaces import network
@@ -65,10 +68,13 @@ class Heard:
         self.errors.append(error)
         self._changed.set()
 
+    async def more(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
     async def until(self, met: Callable[[], bool]) -> None:
         while not met():
-            self._changed.clear()
-            await self._changed.wait()
+            await self.more()
 
     @property
     def data(self) -> bytes:
@@ -127,7 +133,7 @@ async def test_datagrams_are_the_same_with_and_without(
     if not sends_runs:  # as on a kernel that does not know it
         monkeypatch.setattr(offload, "UDP_SEGMENT", UNKNOWN_OPTION)
     if not reads_runs:
-        monkeypatch.setattr(offload, "UDP_GRO", UNKNOWN_OPTION)
+        monkeypatch.setattr(reading, "UDP_GRO", UNKNOWN_OPTION)
     run = numbered(count, size) + b"a shorter end"[: size - 1]
     with hearing() as (heard, reader, where):
         async with bursting(to(where)) as (bursts, _):
@@ -210,15 +216,47 @@ async def test_a_run_that_had_waited_is_not_sent_again() -> None:
             assert bursts.refusal is not None
 
 
-async def test_single_datagrams_are_joined_and_sources_kept_apart() -> None:
-    with hearing() as (heard, _, where), hearing() as (_, other, _), to(where).sock as one:
+@pytest.mark.parametrize("offload", [True, False])
+async def test_single_datagrams_are_joined_and_sources_kept_apart(offload: bool) -> None:
+    with (
+        hearing(offload=offload) as (heard, _, where),
+        hearing() as (_, other, _),
+        to(where).sock as one,
+    ):
         address = parse(where, default_scheme="udp")
-        for sock, size in ((one, 4), (one, 4), (other.sock, 4), (one, 4), (one, 3), (one, 3)):
+        for _ in range(3):  # from now on it expects this size
+            one.sendto(bytes(4), (address.host, address.port))
+        await heard.until(lambda: len(heard.data) >= 12)
+        heard.runs.clear()
+        for sock, size in ((one, 4), (one, 4), (other.sock, 4), (one, 4), (one, 5), (one, 3)):
             sock.sendto(bytes(size), (address.host, address.port))
         names = [one.getsockname()[1], other.sock.getsockname()[1]]
-        await heard.until(lambda: len(heard.data) >= 22)
+        await heard.until(lambda: len(heard.data) >= 24)
     runs = [(len(run), size, names.index(source[1])) for run, size, source in heard.runs]
-    assert runs == [(8, 4, 0), (4, 4, 1), (4, 4, 0), (6, 3, 0)]
+    assert runs == [(8, 4, 0), (4, 4, 1), (4, 4, 0), (5, 5, 0), (3, 3, 0)]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("offload", [True, False])
+async def test_datagrams_of_any_sizes_arrive_whole_and_in_order(offload: bool, host: str) -> None:
+    chance = random.Random(offload)  # the same each time
+    most = [1, 60, 2047, 2048, 2049, 9000, 65_507]
+    with hearing(offload=offload, host=host) as (heard, _, where), to(where).sock as sock:
+        address = parse(where, default_scheme="udp")
+        sock.bind((address.host, 0))
+        for _ in range(100):
+            heard.runs.clear()
+            sent = []
+            for size in chance.choices(most, k=chance.randint(1, 5)):
+                some = chance.choice([size, chance.randint(1, size)])
+                sent += [chance.randbytes(some) for _ in range(chance.choice([1, 3]))]
+            for data in sent:
+                sock.sendto(data, (address.host, address.port))
+            whole = b"".join(sent)
+            while len(heard.data) < len(whole):
+                await heard.more()
+            assert heard.datagrams == sent
+            assert {source for _, _, source in heard.runs} == {sock.getsockname()}
 
 
 async def test_empty_datagrams_are_told_one_by_one() -> None:
@@ -228,7 +266,7 @@ async def test_empty_datagrams_are_told_one_by_one() -> None:
             sock.sendto(data, (address.host, address.port))
         await heard.until(lambda: len(heard.data) >= 6)
     assert [(run, size) for run, size, _ in heard.runs] == [
-        *[(b"ab", 2), (b"", 0), (b"", 0), (b"cdef", 2)]
+        *[(b"ab", 2), (b"", 0), (b"", 0), (b"cd", 2), (b"ef", 2)]
     ]
 
 

@@ -1,6 +1,6 @@
 """Feeds: numbered datagrams from one sender to many listeners, and what both sides share.
 
-No module here reads a clock, sends or waits, but `sockets`, `offload` and `mdns`.
+No module here reads a clock, sends or waits, but `sockets`, `offload`, `reader` and `mdns`.
 
 ===========  ====================================================================
 `format`     the datagram: a header of 32 bytes, then what is sent
@@ -12,7 +12,9 @@ No module here reads a clock, sends or waits, but `sockets`, `offload` and `mdns
 `interfaces` this machine's, by name, address or index
 `resolving`  what an address means here, and which way leads there
 `sockets`    multicast, broadcast and their options
-`offload`    many datagrams in one system call (UDP_SEGMENT, UDP_GRO)
+`offload`    many datagrams in one system call, to send (UDP_SEGMENT)
+`reader`     runs of datagrams, read as fast as they come (UDP_GRO)
+`slots`      many datagrams in one system call, to receive (recvmmsg)
 `discovery`  what is announced of a feed: its name, its TXT record
 `mdns`       announcing and browsing on one link, and on no other
 ===========  ====================================================================

@@ -1,17 +1,9 @@
-"""Many datagrams in one system call: runs of equal ones, sent and received whole (udp(7)).
+"""Many datagrams in one system call, to send (UDP_SEGMENT; udp(7)).
 
 A *run* is one buffer that holds datagrams of the same size, one behind the other; the last
-may be shorter. Linux cuts a run that is sent into datagrams (UDP_SEGMENT, since 4.18) as
-late as it can, and hands a run that it has received to a reader who asked for such (UDP_GRO,
-since 5.0). Each call costs about as much as one datagram does.
-
-`Bursts` sends through a transport of asyncio's or uvloop's, since both pass a buffer on as it
-is. `Reader` stands beside the protocols: a transport reads one datagram, makes `bytes` and
-calls `datagram_received`, and between two of these a flood overruns the socket's buffer.
-
-On loopback and veth a run arrives whole if its sender sent it as a run; single
-datagrams are joined into runs by the receive path of real interfaces, and of veth where
-``ethtool -K DEVICE gro on`` was said. What comes singly is joined by `Reader` itself.
+may be shorter. Linux cuts a run that is sent into datagrams, since 4.18, as late as it can. A
+call costs about as much as one datagram does. The transports of asyncio and uvloop pass a
+buffer on as it is, so this is done through them.
 """
 
 from __future__ import annotations
@@ -21,30 +13,21 @@ import errno
 import os
 import re
 import socket
-import struct
-from collections.abc import Callable
 from typing import cast
 
 from netkit.feeds.resolving import Where
 
-UDP_SEGMENT, UDP_GRO = 103, 104
+UDP_SEGMENT = 103
 _VERSION = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
 SEGMENTS = 64 if _VERSION < (6, 9) else 128
 """Datagrams in one call: the kernel's UDP_MAX_SEGMENTS, which can't be asked for."""
 LONGEST = 65_400
 """Bytes in one call. 65,507 fit into IPv4's length, but a run that does not leave room for
 all headers within 65,536 is cut before it reaches a veth or loopback, so that it arrives cut."""
-READS = 64
-"""System calls for one readiness event; then it is others' turn, and the loop comes back."""
 
 _REFUSALS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})
-_ROOM = 65_536  # no datagram and no run is longer
-_BUFFER = 4 * _ROOM
-_SIZE = struct.Struct("=i")
-_ANCILLARY = socket.CMSG_SPACE(_SIZE.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 Run = bytes | bytearray | memoryview
-OnRun = Callable[[memoryview, int, Where], None]
 
 
 class Bursts:
@@ -130,82 +113,3 @@ class Bursts:
             raise BlockingIOError("the transport still writes: wait for resume_writing")
         self._sock.setsockopt(socket.SOL_UDP, UDP_SEGMENT, size)
         self._size = size
-
-
-class Reader:
-    """Reads runs from a socket as soon as they are there, many for each readiness event.
-
-    `on_run` gets a view of the run, the size of its datagrams and who sent it. The view is
-    good until it returns: the buffer is used again. A datagram without a byte is a
-    run of size 0. `on_error` gets what the socket reports, as `error_received` does. The
-    socket must not block; `close` closes it.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        on_run: OnRun,
-        on_error: Callable[[OSError], None],
-        *,
-        offload: bool = True,
-    ) -> None:
-        self.sock = sock
-        self.offload = offload and _receives_runs(sock)
-        """Whether the kernel may hand over runs."""
-        self._on_run, self._on_error = on_run, on_error
-        self._view = memoryview(bytearray(_BUFFER))
-        self._loop = asyncio.get_running_loop()
-        self._open = True
-        self._loop.add_reader(sock.fileno(), self._drain)
-
-    def close(self) -> None:
-        """Read no more, also from within `on_run`, and close the socket. May be called twice."""
-        if self._open:
-            self._open = False
-            self._loop.remove_reader(self.sock.fileno())
-            self.sock.close()
-
-    def _drain(self) -> None:
-        """Read what is there, and join what came singly to runs of the same size and source."""
-        start = end = size = 0
-        source: Where = ("", 0)
-        for _ in range(READS):
-            if end > _BUFFER - _ROOM:
-                self._hand_over(start, end, size, source)
-                start = end = 0
-            if not self._open:
-                return
-            try:
-                length, cut, sender = self._read(self._view[end:])
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError as error:
-                self._on_error(error)
-                break
-            if cut != size or sender != source or (end - start) % (size or 1) or not length:
-                self._hand_over(start, end, size, source)
-                start, size, source = end, cut, sender
-            end += length
-            if not length:
-                self._on_run(self._view[:0], 0, sender)
-        self._hand_over(start, end, size, source)
-
-    def _read(self, room: memoryview) -> tuple[int, int, Where]:
-        """The length of a datagram or run, the size of its datagrams, and its source."""
-        if not self.offload:
-            length, sender = self.sock.recvfrom_into(room)
-            return length, length, sender
-        length, told, _, sender = self.sock.recvmsg_into([room], _ANCILLARY)
-        return length, _SIZE.unpack(told[0][2])[0] if told else length, sender
-
-    def _hand_over(self, start: int, end: int, size: int, source: Where) -> None:
-        if end > start and self._open:
-            self._on_run(self._view[start:end], size, source)
-
-
-def _receives_runs(sock: socket.socket) -> bool:
-    try:
-        sock.setsockopt(socket.SOL_UDP, UDP_GRO, 1)
-    except OSError:  # ENOPROTOOPT: the kernel does not know it
-        return False
-    return True

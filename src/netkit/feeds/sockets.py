@@ -141,7 +141,7 @@ def dropped(sock: socket.socket) -> int:
 
     The count of SO_RXQ_OVFL (socket(7)), modulo 2³², but asked for instead of told with the
     next datagram: so it knows of drops after which nothing came, and a transport's socket
-    has it too. Of a socket that takes runs (`offload.Reader`) it counts a dropped run as
+    has it too. Of a socket that takes runs (`reader.Reader`) it counts a dropped run as
     one: then it says that we were too slow, and the sequence numbers say by how many.
     """
     (count,) = _MEMORY.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMORY.size))
