@@ -2,8 +2,8 @@
 
 It stands apart from `receiver`, for three reasons. A transport makes a system call, a `bytes`
 and a call of `datagram_received` for each datagram; asyncio's reads just one before it goes round
-the loop again; and neither can ask the kernel for runs (UDP_GRO), which need the ancillary
-data of recvmsg(2). So the loop only tells when there is something to read, and
+the loop again; and neither can ask the kernel for runs (UDP_GRO), which it tells apart by
+ancillary data. So the loop only tells when there is something to read, and
 `netkit.feeds.reader.Reader` reads it. What becomes of it, is the same `ear` as there.
 
 ``benchmarks/`` has the figures of both. Elsewhere than on Linux, and with ``--no-offload``,
