@@ -26,8 +26,11 @@ class Channel:
 
     half_close: ClassVar[bool] = False
     """Whether the peer hears of the end of our sending while we still read."""
-    read_size: ClassVar[int] = 256 * 1024
-    """Most bytes that one `write` should bring."""
+    read_size: ClassVar[int] = 128 * 1024
+    """Most bytes that one `write` should bring.
+
+    With more, Python's memory for it comes from the kernel and goes back each time (mallopt(3)).
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
