@@ -53,7 +53,7 @@ async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> W
     async def regular(
         late: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        await asyncio.sleep(late)
+        await asyncio.sleep(late)  # spread over the period
         while (began := time.monotonic()) < over:
             await answered(reader, writer)
             now = time.monotonic()
@@ -72,7 +72,6 @@ async def _visit(port: int, context: ssl.SSLContext | None, seconds: float) -> W
     over = time.monotonic() + seconds  # the time of those who are there, however long they came
     async with asyncio.TaskGroup() as group:
         for number, streams in enumerate(arriving):
-            # Spread over the period.
             group.create_task(regular(number * MESSAGE_EVERY / REGULARS, *streams.result()))
         while time.monotonic() < over:
             group.create_task(newcomer())

@@ -39,7 +39,7 @@ class Batch:
         self._number()
 
     def kept(self) -> Callable[[int], bytes]:
-        """What makes one of them again, by its number; it does not hold the whole batch."""
+        """What makes one of them again, by its number; unsealed it does not hold `buffer`."""
         if self._seal:
             return partial(_cut, self.buffer, self.size, self.first)
         # The payloads are there already: a copy would go to memory that no cache holds, and

@@ -26,7 +26,7 @@ async def test_as_a_client() -> None:
     transport, heard = await start_client(Heard, ours, trusting, server_hostname="localhost")
     await answering
     transport.write(b"hello")
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn, after which it is sent
     assert server.recv(100) == b"hello"
     server.send(b"you too")
     assert await heard.got(7) == b"you too"

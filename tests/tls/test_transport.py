@@ -149,7 +149,7 @@ async def test_limits_of_the_write_buffer() -> None:
         with pytest.raises(ValueError, match="must be >="):
             transport.set_write_buffer_limits(high=1, low=2)
         with pytest.raises(TypeError, match="bytes-like"):
-            transport.write("text")  # type: ignore[arg-type]
+            transport.write("text")  # type: ignore[arg-type]  # it is refused
 
 
 async def test_what_is_known_of_it() -> None:
