@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -110,22 +111,47 @@ async def test_what_cannot_be_is_one_line(app: str, tmp_path: Path) -> None:
 
 
 @on_each_loop
-async def test_a_worker_that_is_held_up_is_named(loop: str, app: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fault", "inside"), [("block", ""), ("hog", "match() in __init__.py")])
+async def test_what_holds_up_a_worker_is_shown(
+    loop: str, fault: str, inside: str, app: str, tmp_path: Path
+) -> None:
     admin = f"unix:{tmp_path}/admin.sock"
-    words = (app, *ON_TCP, "--workers", 2, "--admin", admin, "--warn-stall", 0.1)
+    words = (app, *ON_TCP, "--workers", 2, "--admin", admin)
     async with serving(*words, loop=loop) as server:
         talker, pid = await serves(server.ports[0])
         try:
-            await talker.write(b"block\n")
-            await server.logged("the loop has been held up")
+            await talker.write(f"{fault}\n".encode())
+            stack = await of_held_up(admin, pid)
+            assert stack[0].startswith("handle() in app.py:")
+            assert stack[-1].startswith(inside or "handle() in app.py:")
+            status, text = await ctl("stacks", admin)
+            assert status == 0
+            assert f"worker {await number(admin, pid)} (the loop is held up)\n" in text
+            told = json.loads((await ctl("workers", admin, "--json"))[1])
+            assert [each["pid"] for each in told["workers"] if not each["answers"]] == [pid]
+            os.kill(pid, signal.SIGSTOP)  # now it cannot even say that
             status, text = await ctl("stacks", admin)
             assert status == 1
             assert f"(pid {pid}): its loop is held up; the server's log says by what" in text
-            told = json.loads((await ctl("workers", admin, "--json"))[1])
-            assert [each["pid"] for each in told["workers"] if not each["answers"]] == [pid]
         finally:
             kill(pid, signal.SIGKILL)  # without its supervisor it would outlive the test
             talker.sock.close()
+
+
+async def of_held_up(admin: str, pid: int) -> list[str]:
+    """The stack of a worker's loop once that is held up."""
+    while True:
+        found = json.loads((await ctl("stacks", admin, "--json"))[1])
+        tasks = [each for each in found if each["pid"] == pid]
+        if [each["task"] for each in tasks] == ["(the loop is held up)"]:
+            return list(tasks[0]["stack"])
+
+
+async def number(admin: str, pid: int) -> int:
+    """Which worker has this process id."""
+    told = json.loads((await ctl("workers", admin, "--json"))[1])
+    (found,) = [each["worker"] for each in told["workers"] if each["pid"] == pid]
+    return int(found)
 
 
 @on_each_loop

@@ -12,16 +12,18 @@ from tests.runtime.talkers import Talker
 ON_TCP = ("--bind", "tcp://127.0.0.1:0")
 
 WHO = """
-import asyncio, os, sys, time
+import asyncio, os, re, sys, time
 from pathlib import Path
 
 
 async def handle(reader, writer):
-    "Say who serves, then echo lines; `block` holds up the loop."
+    "Say who serves, then echo lines; `block` and `hog` hold up the loop."
     writer.write(b"%d\\n" % os.getpid())
     while line := await reader.readline():
         if line == b"block\\n":
             time.sleep(1000)  # the fault that is tested
+        if line == b"hog\\n":
+            re.match("(a+)+$", "a" * 64 + "b")  # C code that keeps the interpreter lock, for years
         writer.write(line)
         await writer.drain()
 

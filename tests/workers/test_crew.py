@@ -179,8 +179,9 @@ async def test_a_worker_that_hangs_is_killed(loop: str, app: str) -> None:
     async with serving(*words, loop=loop) as server:
         talker, pid = await serves(server.ports[0])
         await talker.write(b"block\n")
-        (line,) = await server.logged("has hung for 3 s: killed")
+        (line,) = await server.logged("has hung for 3 s in handle() in app.py:")
         assert f"(pid {pid})" in line
+        assert line.endswith(": killed")
         with suppress(ConnectionResetError):
             assert await talker.read() == b""
         talker.sock.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Any
 
 from netkit.admin.source import Report, described, overview
@@ -63,8 +65,11 @@ class Everyone:
         return await self._all("connections")
 
     async def tasks(self) -> list[dict[str, Any]]:
-        """See `Source`. The supervisor's own are not among them."""
-        return await self._all("tasks")
+        """See `Source`. The supervisor's own are not among them.
+
+        Of a worker that does not answer it has the stack of its loop's thread.
+        """
+        return await self._all("tasks", instead=held_up)
 
     async def scale(self, count: int) -> bool:
         """See `Source`."""
@@ -89,14 +94,16 @@ class Everyone:
         }
         return self._merging(live, self._crew.departures.authored)
 
-    async def _all(self, what: str) -> list[dict[str, Any]]:
-        children = self._crew.children
-        answers = await asyncio.gather(*(child.ask(what) for child in children))
-        return [
-            {"worker": child.number, "pid": child.pid, **each}
-            for child, answer in zip(children, answers, strict=True)
-            for each in answer or ()
-        ]
+    async def _all(
+        self, what: str, instead: Callable[[Child], Awaitable[list[dict[str, Any]]]] | None = None
+    ) -> list[dict[str, Any]]:
+        async def of(child: Child) -> list[dict[str, Any]]:
+            answer = await child.ask(what)
+            if answer is None:
+                answer = await instead(child) if instead else []
+            return [{"worker": child.number, "pid": child.pid, **each} for each in answer]
+
+        return list(chain.from_iterable(await asyncio.gather(*map(of, self._crew.children))))
 
     async def _count(self, child: Child) -> bool:
         """Whether it answered."""
@@ -112,3 +119,9 @@ async def hear_authored(child: Child) -> None:
     """Ask one worker what its author counts."""
     if (told := await child.ask("authored")) is not None:
         child.authored = Families.of(told).at_least(child.authored)
+
+
+async def held_up(child: Child) -> list[dict[str, Any]]:
+    """What a worker does that does not answer, as if it were a task; none if that cannot be had."""
+    stack = await child.doing()
+    return [] if stack is None else [{"task": "(the loop is held up)", "stack": stack}]

@@ -11,6 +11,7 @@ the same sockets, so none of them is refused or reset.
 `inheritance`  what a worker gets from its supervisor, through its environment
 `channel`      what both say to each other, a line of JSON at a time
 `member`       the worker's side: serve, say so, end when told
+`snapshot`     what a worker does that no longer answers
 `child`        the supervisor's view of one worker
 `health`       what is held against a worker
 `restarts`     how long to wait before another try

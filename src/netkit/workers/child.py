@@ -18,6 +18,7 @@ from netkit.observability.families import Families
 from netkit.observability.figures import Figures
 from netkit.workers.channel import Channel
 from netkit.workers.inheritance import BLOCKED, Inheritance
+from netkit.workers.snapshot import Snapshot
 
 ANSWER = 2.0
 """Seconds for an answer; a worker whose loop is held up gives none."""
@@ -42,6 +43,7 @@ class Child:
     number: int
     process: asyncio.subprocess.Process
     channel: Channel
+    snapshot: Snapshot
     ready_at: float = 0.0
     """`loop.time()` when it began to serve; 0 before."""
     heard_at: float = 0.0
@@ -64,40 +66,29 @@ class Child:
 
         One at a time: the signal mask meanwhile is the process's.
         """
-        ours, theirs = socket.socketpair()
-        row = ledger.take()
-        loop = asyncio.get_running_loop()
-        with theirs:
-            inheritance = Inheritance(
-                number,
-                theirs.fileno(),
-                tuple((str(each.address), each.sock.fileno()) for each in endpoints),
-                None if row is None else (ledger.descriptor, row),
-            )
-            descriptors = [theirs.fileno(), *(each.sock.fileno() for each in endpoints)]
-            if row is not None:
-                descriptors.append(ledger.descriptor)
-            try:
-                # A worker is born deaf to these: until it has said what it does about
-                # them, Ctrl-C would be a traceback and a hang-up its end.
-                signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+        with contextlib.ExitStack() as held:
+            snapshot = Snapshot()
+            held.callback(snapshot.close)
+            if (row := ledger.take()) is not None:
+                held.callback(ledger.give_back, row)
+            ours, theirs = socket.socketpair()
+            with theirs:
+                inheritance = Inheritance(
+                    number,
+                    theirs.fileno(),
+                    tuple((str(each.address), each.sock.fileno()) for each in endpoints),
+                    None if row is None else (ledger.descriptor, row),
+                    snapshot.descriptor,
+                )
                 try:
-                    process = await asyncio.create_subprocess_exec(
-                        *command,
-                        stdin=asyncio.subprocess.DEVNULL,
-                        pass_fds=descriptors,
-                        env={**os.environ, **inheritance.environment()},
-                    )
-                finally:
-                    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
-            except BaseException:  # a cancellation too
-                ours.close()
-                if row is not None:
-                    ledger.give_back(row)
-                raise
-        child = cls(number, process, await Channel.over(ours), heard_at=loop.time())
-        if row is not None:
-            child._let_go.callback(ledger.give_back, row)
+                    process = await _spawned(command, inheritance)
+                except BaseException:  # a cancellation too
+                    ours.close()
+                    raise
+            channel = await Channel.over(ours)
+            now = asyncio.get_running_loop().time()
+            child = cls(number, process, channel, snapshot, heard_at=now)
+            child._let_go = held.pop_all()
         return child
 
     async def listen(self) -> None:
@@ -148,6 +139,10 @@ class Child:
         """Seconds since it was ready; 0 if it never was."""
         return asyncio.get_running_loop().time() - self.ready_at if self.ready_at else 0.0
 
+    async def doing(self) -> list[str] | None:
+        """Where the thread of its loop is; see `Snapshot.take`. For one that gives no answer."""
+        return await self.snapshot.take(self.send) if self.ready_at else None
+
     def retire(self) -> None:
         """Tell it that another accepts in its place: it ends when its connections have."""
         self.channel.say("retire")
@@ -184,6 +179,21 @@ class Child:
                 await self.listen()
         self.channel.close()
         return status
+
+
+async def _spawned(command: Sequence[str], inheritance: Inheritance) -> asyncio.subprocess.Process:
+    # A worker is born deaf to these: until it has said what it does about them, Ctrl-C
+    # would be a traceback and a hang-up its end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=inheritance.descriptors(),
+            env={**os.environ, **inheritance.environment()},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
 
 
 def said(status: int) -> str:

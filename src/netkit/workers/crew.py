@@ -261,9 +261,11 @@ class Crew:
                 if now - before >= self._health.timeout / 2:
                     child.heard_at = now  # we were stopped ourselves (Ctrl-Z), and heard nobody
                 elif now - child.heard_at >= self._health.timeout:
+                    stack = await child.doing()
+                    inside = f" in {stack[-1]}" if stack else ""
                     log.error(
-                        "worker %d (pid %d) has hung for %g s: killed",
-                        place.number, child.pid, self._health.timeout,
+                        "worker %d (pid %d) has hung for %g s%s: killed",
+                        place.number, child.pid, self._health.timeout, inside,
                     )  # fmt: skip
                     child.kill()
                     await ended

@@ -35,6 +35,17 @@ class Inheritance:
     """Addresses it serves, with the descriptors of their bound sockets."""
     ledger: tuple[int, int] | None = None
     """Descriptor of what all workers count in, and its row there; None: it counts alone."""
+    snapshot: int | None = None
+    """Descriptor of where it writes its stack when it is asked to; None: nowhere."""
+
+    def descriptors(self) -> list[int]:
+        """All that it names, to be kept open for the worker."""
+        found = [self.channel, *(descriptor for _, descriptor in self.sockets)]
+        if self.ledger is not None:
+            found.append(self.ledger[0])
+        if self.snapshot is not None:
+            found.append(self.snapshot)
+        return found
 
     def environment(self) -> dict[str, str]:
         """As the worker's `inherited` reads it."""
@@ -43,6 +54,7 @@ class Inheritance:
             "channel": self.channel,
             "sockets": self.sockets,
             "ledger": self.ledger,
+            "snapshot": self.snapshot,
         }
         return {VARIABLE: json.dumps(told)}
 
@@ -76,5 +88,9 @@ def inherited(environment: Mapping[str, str] = os.environ) -> Inheritance | None
     sockets = tuple((str(url), int(descriptor)) for url, descriptor in told["sockets"])
     ledger = told.get("ledger")
     return Inheritance(
-        told["number"], told["channel"], sockets, None if ledger is None else tuple(ledger)
+        told["number"],
+        told["channel"],
+        sockets,
+        None if ledger is None else tuple(ledger),
+        told.get("snapshot"),
     )

@@ -22,6 +22,7 @@ from netkit.observability.tasks import tasks
 from netkit.observability.vitals import vitals
 from netkit.server import Server
 from netkit.signals import leave_spare
+from netkit.workers import snapshot
 from netkit.workers.channel import Channel
 from netkit.workers.inheritance import BLOCKED, IGNORED, Inheritance
 
@@ -56,6 +57,8 @@ async def serve_as_member(
         await channel.flushed()
         channel.close()
         raise SystemExit(error.exit_code) from None  # the supervisor tells people, once
+    if inheritance.snapshot is not None:
+        snapshot.heed(inheritance.snapshot)
     channel.say("ready")
     authored = Authored(server.service)
     obeying = loop.create_task(obey(channel, server, authored, told))
