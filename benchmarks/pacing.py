@@ -3,7 +3,9 @@
 A tick each millisecond: netkit's `Ticker` beside the two ways that everybody writes, a loop of
 `asyncio.sleep` and one of `call_at`, on both loops. They take turns, a slice each; the
 error of the n-th tick is its distance from start + n ms. A sleeping loop drifts, so its error
-grows with its slice; `call_at` does not, which makes it the one to compare with.
+grows with its slice; `call_at` does not, which makes it the one to compare with. Beside them
+the machine itself: a process that does nothing but sleep until the next tick is due
+(clock_nanosleep(2)).
 """
 
 from __future__ import annotations
@@ -85,6 +87,18 @@ async def by_call_at(ticks: int) -> tuple[Errors, int]:
     return errors, 0
 
 
+async def by_kernel(ticks: int) -> tuple[Errors, int]:
+    """No loop at all: the thread itself sleeps until each tick is due."""
+    schedule = Schedule(time.monotonic_ns(), PERIOD_MS * 1_000_000)
+    errors: Errors = []
+    for number in range(ticks):
+        wait = schedule.at(number) - time.monotonic_ns()
+        if wait > 0:
+            time.sleep(wait / 1e9)
+        errors.append(time.monotonic_ns() - schedule.at(number))
+    return errors, 0
+
+
 async def by_sleep(ticks: int) -> tuple[Errors, int]:
     """`asyncio.sleep` in a loop."""
     schedule = Schedule(time.monotonic_ns(), PERIOD_MS * 1_000_000)
@@ -99,6 +113,7 @@ WAYS: dict[str, Callable[[int], Awaitable[tuple[Errors, int]]]] = {
     "Ticker": by_ticker,
     "call_at": by_call_at,
     "sleep": by_sleep,
+    "no loop": by_kernel,
 }
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -151,9 +152,9 @@ def ceiling(seconds: float) -> float:
 
 def counting(on: list[int | None] | tuple[int | None, ...], seconds: float) -> list[int]:
     """How far a process on each of these cores counts, at the same time."""
-    with get_context("fork").Pool(len(on)) as pool:
-        found = pool.map_async(partial(count, seconds), on, chunksize=1)
-        return found.get()
+    # Not a Pool: that one's end can wait for ever for a lock that a process took along.
+    with ProcessPoolExecutor(len(on), get_context("fork")) as pool:
+        return list(pool.map(partial(count, seconds), on))
 
 
 def count(seconds: float, core: int | None) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
+from netkit.allocator import trim_heap
 from netkit.connections import Connections
 from netkit.gate import Gate
 from netkit.ledger import Account
@@ -101,19 +100,3 @@ class Headroom:
             log.warning("%d of %d file descriptors are in use; raise ulimit -Hn", used, limit)
         elif used < limit * AMPLE:
             self._warned = False
-
-
-def trim_heap() -> None:
-    """Have the C library give back what is free (malloc_trim(3), glibc alone has it).
-
-    It does not do so by itself, and the loop waits: 0.3 s for 700 MB in pieces of 15 kB.
-    """
-    if (function := _malloc_trim()) is not None:
-        function(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    import ctypes  # takes a while, and is hardly ever needed
-
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -15,7 +15,7 @@ from contextlib import (
 )
 from typing import Any, TypedDict, Unpack
 
-from netkit import catalog, endpoints
+from netkit import allocator, catalog, endpoints
 from netkit.addresses import Address
 from netkit.endpoints import Endpoint
 from netkit.errors import CertificateError
@@ -136,6 +136,7 @@ def run(
     than 0.1 s. Raises `UsageError` and `StartError`.
     """
     raise_descriptor_limit()
+    allocator.keep_reads()
     say_nothing_of_unreadable_names()
     groups.own_process()
 

@@ -68,6 +68,7 @@ FLOORS: dict[str, int] = {
     "netkit.waiting": 1,
     # 0: no loop, no socket of its own
     "netkit.addresses": 0,
+    "netkit.allocator": 0,
     "netkit.errors": 0,
     "netkit.feeds": 0,
     "netkit.jobs": 0,

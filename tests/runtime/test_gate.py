@@ -16,7 +16,7 @@ from netkit.gate import Gate
 from netkit.ledger import Account
 from netkit.limits import Limits
 from netkit.pacing import Bucket, Pace
-from netkit.pressure import MIB, Ceiling, Headroom, trim_heap
+from netkit.pressure import MIB, Ceiling, Headroom
 
 
 @dataclass
@@ -168,10 +168,6 @@ def test_a_limit_below_what_the_server_needs_is_no_dead_end() -> None:
     looking.look()
     looking.look()
     assert door.said == ["pause", "others", "resume"]
-
-
-def test_the_heap_can_be_trimmed() -> None:
-    trim_heap()
 
 
 def test_few_descriptors_are_said_once(caplog: pytest.LogCaptureFixture) -> None:

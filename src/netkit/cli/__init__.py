@@ -38,6 +38,7 @@ from typing import Annotated
 
 import typer
 
+from netkit import allocator
 from netkit.errors import NetkitError
 from netkit.tls import groups
 from netkit.version import __version__
@@ -146,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _print_version()
         sys.exit(0)
     groups.own_process()
+    allocator.keep_reads()
     try:
         # Not standalone: an error is one line here, not a box.
         status = application(words)(words, prog_name="netkit", standalone_mode=False)
