@@ -8,13 +8,13 @@ are cut off, by which limit.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -150,6 +150,15 @@ def observe(
     used.append((cpu(server.pids) - before) / (time.monotonic() - began))
 
 
+def in_the_background() -> None:
+    """Let the calling process run where the clients do, and only while they do not.
+
+    They share a core: a client that waits for it behind attackers would say nothing of the server.
+    """
+    pin(cores()[1])
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 @contextmanager
 def attacking(
     server: Server, kind: str, count: int, ramp: float, lived: list[float]
@@ -163,7 +172,7 @@ def attacking(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(pin, cores()[1]),
+        preexec_fn=in_the_background,
     )
     with child:
         assert child.stdout
