@@ -94,7 +94,7 @@ async def by_kernel(ticks: int) -> tuple[Errors, int]:
     for number in range(ticks):
         wait = schedule.at(number) - time.monotonic_ns()
         if wait > 0:
-            time.sleep(wait / 1e9)
+            time.sleep(wait / 1e9)  # what is measured
         errors.append(time.monotonic_ns() - schedule.at(number))
     return errors, 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,8 +61,11 @@ def test_a_library_without_such_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator.trim_heap()
 
 
-def test_the_heap_can_be_trimmed() -> None:
+def test_the_heap_can_be_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(allocator, "_libc", lambda: SimpleNamespace(malloc_trim=left.append))
     allocator.trim_heap()
+    assert left == [0]
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])

@@ -28,7 +28,7 @@ M_MMAP_THRESHOLD = -3
 def keep_reads(environment: Mapping[str, str] = os.environ) -> bool:
     """Have what is read come from the heap, and stay there; whether that was done.
 
-    For the whole process, and once: the limits no longer move by themselves. Not done where
+    For the whole process: the limits no longer move by themselves. Not done where
     the environment sets them, or where the C library has no such limits (musl).
     """
     chosen = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & environment.keys()

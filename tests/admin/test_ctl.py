@@ -132,7 +132,21 @@ async def test_what_holds_up_a_worker_is_shown(
             os.kill(pid, signal.SIGSTOP)  # now it cannot even say that
             status, text = await ctl("stacks", admin)
             assert status == 1
-            assert f"(pid {pid}): its loop is held up; the server's log says by what" in text
+            assert f"(pid {pid}): it is stopped, or waits in the kernel" in text
+        finally:
+            kill(pid, signal.SIGKILL)  # without its supervisor it would outlive the test
+            talker.sock.close()
+
+
+@on_each_loop
+async def test_a_loop_that_a_thread_keeps_from_running(loop: str, app: str, tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    words = (app, *ON_TCP, "--workers", 2, "--admin", admin)
+    async with serving(*words, loop=loop) as server:
+        talker, pid = await serves(server.ports[0])
+        try:
+            await talker.write(b"hog elsewhere\n")
+            assert await of_held_up(admin, pid) == []
         finally:
             kill(pid, signal.SIGKILL)  # without its supervisor it would outlive the test
             talker.sock.close()

@@ -12,8 +12,12 @@ from tests.runtime.talkers import Talker
 ON_TCP = ("--bind", "tcp://127.0.0.1:0")
 
 WHO = """
-import asyncio, os, re, sys, time
+import asyncio, os, re, sys, threading, time
 from pathlib import Path
+
+
+def hog():
+    re.match("(a+)+$", "a" * 64 + "b")  # C code that keeps the interpreter lock, for years
 
 
 async def handle(reader, writer):
@@ -23,7 +27,9 @@ async def handle(reader, writer):
         if line == b"block\\n":
             time.sleep(1000)  # the fault that is tested
         if line == b"hog\\n":
-            re.match("(a+)+$", "a" * 64 + "b")  # C code that keeps the interpreter lock, for years
+            hog()
+        if line == b"hog elsewhere\\n":
+            threading.Timer(0.3, hog).start()  # by then the loop waits
         writer.write(line)
         await writer.drain()
 

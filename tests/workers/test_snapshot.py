@@ -33,7 +33,7 @@ def test_asyncio_called_by_the_author_is_shown() -> None:
 
 def test_a_loop_that_waits_does_nothing() -> None:
     lines = WRITTEN.splitlines()
-    del lines[1:3]
+    lines[1:4] = ['  File "/usr/lib/python3.11/selectors.py", line 468 in select']
     assert places("\n".join(lines)) == []
 
 

@@ -125,8 +125,7 @@ def complain_of_silent(admin: str, found: list[dict[str, Any]]) -> None:
     ]
     if silent:
         raise NetworkError(
-            f"no answer from {', '.join(silent)}: its loop is held up; "
-            "the server's log says by what (--warn-stall)"
+            f"no answer from {', '.join(silent)}: it is stopped, or waits in the kernel"
         )
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netkit.observability.stalls import LOOPS_OWN
+
 SIGNAL = signal.SIGRTMIN
 """A realtime signal: by custom these mean nothing to anybody."""
 
@@ -27,7 +29,6 @@ LOOK = 0.02
 """Seconds between two looks; what has not grown since the last is whole."""
 
 FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+|\?\?\?) in (?P<name>.*)$', re.M)
-THE_LOOPS_OWN = "/asyncio/"
 
 
 @dataclass(eq=False)
@@ -75,7 +76,7 @@ def heed(descriptor: int) -> None:
 def places(text: str) -> list[str]:
     """What faulthandler wrote, as places, without what leads to the loop and the loop's own."""
     frames = [each.groupdict() for each in FRAME.finditer(text)][::-1]
-    own = [THE_LOOPS_OWN in each["file"] for each in frames]
+    own = [any(part in each["file"] for part in LOOPS_OWN) for each in frames]
     begins = own.index(True) if True in own else 0
     while begins < len(own) and own[begins]:
         begins += 1
