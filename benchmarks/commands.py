@@ -1,8 +1,8 @@
 """Commands: started, and read: ``python -m benchmarks.commands``.
 
-What `netkit.Runner` and ``netkit run`` make of it on both loops, beside xargs, GNU parallel, plain
-asyncio and uvloop, and C. Contenders take turns: each round does each once, and its ratio
-to C is that round's.
+What `netkit.Runner` and ``netkit run`` make of it on both loops, beside xargs, GNU parallel,
+concurrently, plain asyncio and uvloop, and C. Contenders take turns: each round does each once, and
+its ratio to C is that round's.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ CHILDREN, LINES, LINES_QUICK = 100, 30_000, 100
 LINE = "seq -f 'line %.0f of some text to read' {lines}"
 BEST = "C"
 WHOLE = re.compile(rb"^(?:\[\d+\] |\d+\t)line \d+ of some text to read$", re.MULTILINE)
-HEADER = ["work", "program", "a second", "÷ C", "longest lag ms"]
+HEADER = ["work", "program", "a second", "÷ C", "broken lines", "longest lag ms"]
 NOTES = """Starts: /bin/true, so many at a time; seconds with the start of the program itself for
 xargs, GNU parallel and netkit run. Stream: 1 GiB of one child, in MB. Lines: of 100 children at
-once, each with a prefix. Medians of the rounds; in brackets quartiles of the ratios. Lag: of the
-loop, the longest of a round, the median of rounds."""
+once, each with a prefix; those that did not come out whole are broken. Medians of the rounds; in
+brackets quartiles of the ratios. Lag: of the loop, the longest of a round, the median of rounds."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class Turn:
     name: str
     rate: float
     lag: float | None
+    broken: int | None
+    """Lines that are not in its output as they were written; None where no lines are asked for."""
 
 
 def contenders(asked: Asked) -> Iterator[Contender]:
@@ -127,6 +129,9 @@ def lining(asked: Asked) -> Iterator[Contender]:
     if path := parallel():
         words = (path, "-j", str(CHILDREN), "--line-buffer", "--tag", script)
         yield Contender(work, "GNU parallel", words, numbers, tells=False)
+    if path := shutil.which("concurrently"):  # npm install concurrently
+        words = (path, "--no-color", *[LINE.format(lines=lines)] * CHILDREN)
+        yield Contender(work, "concurrently", words, tells=False)
 
 
 def c() -> str:
@@ -168,16 +173,17 @@ def done(it: Contender) -> Turn:
         if process.returncode:
             status = process.returncode
             raise BenchmarkError(f"{it.name}: {it.work.name}: exit status {status}: {said}")
+        broken = None
         if it.work.name == "lines":
             stdout.seek(0)
-            whole = len(WHOLE.findall(stdout.read()))
-            if whole != it.work.amount:
-                raise BenchmarkError(f"{it.name}: {it.work.amount - whole:,.0f} lines are broken")
+            broken = int(it.work.amount) - len(WHOLE.findall(stdout.read()))
+            if it.aimed and broken:
+                raise BenchmarkError(f"{it.name}: {broken:,} lines are broken")
     lag = None
     if it.tells:
         took, *rest = map(float, said.split())
         lag = rest[0] if rest else None
-    return Turn(it.work.name, it.name, it.work.amount / took, lag)
+    return Turn(it.work.name, it.name, it.work.amount / took, lag, broken)
 
 
 def measured(asked: Asked) -> Found:
@@ -210,6 +216,7 @@ def table(wanted: list[Contender], turns: list[Turn]) -> str:
     for it in wanted:
         mine = [turn for turn in turns if (turn.work, turn.name) == (it.work.name, it.name)]
         lags = [turn.lag for turn in mine if turn.lag is not None]
+        broken = [turn.broken for turn in mine if turn.broken is not None]
         compared = None if it.name == BEST else ratios(turns, it.work.name, it.name, BEST)
         rows.append(
             [
@@ -217,6 +224,7 @@ def table(wanted: list[Contender], turns: list[Turn]) -> str:
                 it.name,
                 f"{median(turn.rate for turn in mine):,.0f}",
                 ratio(compared) if compared else "",
+                f"{median(broken):,.0f}" if broken else "",
                 f"{median(lags):.1f}" if lags else "",
             ]
         )

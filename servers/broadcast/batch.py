@@ -1,8 +1,8 @@
-"""Many datagrams of equal size in one buffer, for one system call (UDP_SEGMENT).
+"""Many datagrams of equal size in one buffer, for a few system calls (UDP_SEGMENT).
 
 Python's cost is per call, not per byte: all headers are the same but for the low bytes of their
 numbers, so a buffer is joined from one header and the payloads, and each of those bytes
-is written for all of them by one strided store. Fifty datagrams cost hardly more than one.
+is written for all of them by one strided store. What is left for each is its place in the join.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for up t
 
 
 class Batch:
-    """Datagrams with payloads of one size, numbered from `first`; `header` is the first one's.
+    """At most 256 datagrams with payloads of one size, from `first`; `header` is that one's.
 
     `buffer` is theirs alone and does not change any more once it is sealed. Nor may `payloads`.
     """

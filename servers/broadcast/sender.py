@@ -65,6 +65,11 @@ class Sender:
         return self.sequence + 1
 
     @property
+    def sealed(self) -> bool:
+        """Whether each datagram is authenticated."""
+        return self._sealing is not None
+
+    @property
     def overhead(self) -> int:
         """Bytes by which the largest datagram exceeds the largest payload."""
         seal = self._sealing.size if self._sealing else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from netkit.feeds.format import SIZE, Flag, Header, Kind, unpack
 from netkit.feeds.parity import OVERHEAD, Parity, Restored, Restorer
 from netkit.feeds.sealing import Ed25519Sealing, HmacSeal, Sealing
 from netkit.servers.broadcast.sender import Beats, Sender
+from netkit.servers.broadcast.transmitter import BATCH, runs
 from netkit.servers.broadcast.window import Window
 
 SEALINGS: dict[str, Sealing | None] = {
@@ -141,7 +144,10 @@ def test_a_listener_restores_what_the_sender_protects() -> None:
     st.sampled_from(list(SEALINGS)),
     st.sampled_from([0, 4, 8]),
     st.sampled_from([0, 3]),
-    st.lists(st.tuples(st.integers(1, 8), st.integers(0, 2**64 - 1)), max_size=10),
+    st.lists(
+        st.tuples(st.integers(1, 8) | st.sampled_from([200, BATCH]), st.integers(0, 2**64 - 1)),
+        max_size=6,
+    ),
     st.integers(0, 2**63),
 )
 def test_a_batch_is_what_one_by_one_would_be(
@@ -161,3 +167,15 @@ def test_a_batch_is_what_one_by_one_would_be(
             for number in range(slow.sequence + 2):
                 assert slow._window.find(number) == fast._window.find(number)
     assert slow.end(99, 1) == fast.end(99, 1)
+
+
+@given(st.lists(st.sampled_from([b"", b"a", b"b", b"ccc"]), max_size=20), st.integers(1, 5))
+def test_payloads_go_out_in_runs_of_one_length(payloads: list[bytes], most: int) -> None:
+    found = list(runs(payloads, lambda size: most + size))
+    assert [each for run in found for each in run] == payloads
+    for run in found:
+        assert len(set(map(len, run))) == 1
+        assert len(run) <= most + len(run[0])
+    # None could have taken in the next one's first.
+    for run, following in pairwise(found):
+        assert len(run[0]) != len(following[0]) or len(run) == most + len(run[0])

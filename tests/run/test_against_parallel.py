@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netkit.cli import main
-from tests.peers import peer
+from tests.peers import peer, perl_module
 
 FILES: dict[str, str | bytes] = {
     "abc": "A\nB\nC\n",
@@ -25,6 +25,9 @@ FILES: dict[str, str | bytes] = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:A User,,,:/home/u ser:/bin/bash\n",
     "bytes": b"\xff\xfe\xc3\n\xc3\xbc\n",
     "last": "a\nb",
+    "people": 'login,name\nada,"Lovelace, Ada"\ngrace,Grace Hopper\n',
+    "planks": '"1 big, 2 small","2""x4"" plank",12.34\n',
+    "semicolons": 'a;"b;c";\n;d,e;"f ""g"""\n',
     "none": "",
     "one": "\n",
 }
@@ -83,6 +86,11 @@ echo {1.} {2/} {3//} {-1/.} ::: a.b/c.d ::: e/f.g ::: h/i/j.k
 --header : echo {a}{b} ::: a 1 2 :::+ b 3 4
 --header : --colsep , echo {n} {m/} {2} ::: n,m a,b/c d,e
 --header : echo x{X}y{Y}z{Z} ::: X 1 2 ::: Y 01 02 ::: Z 1 2
+--csv echo {1} of {2} at {3} :::: planks
+--csv echo {1} of {2} at {3} ::: '"1 big, 2 small","2""x4"" plank",12.34'
+--csv --header : echo {login} {name} {2} :::: people
+--csv --colsep ';' echo 1={1} 2={2} 3={3} :::: semicolons
+--csv echo {2.} {1/} ::: 'a/b.c,"x, y.z"' d/e,f
 -n2 echo ::: a b c
 -n 2 echo x{}y {}z ::: a b c d e
 -n2 echo {}={.} {2} {1/} ::: a.x b.y c.z
@@ -135,6 +143,8 @@ def test_the_same_commands(
     words: str, parallel: list[str], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     asked = shlex.split(words)
+    if "--csv" in asked:
+        perl_module("Text::CSV")
     theirs = subprocess.run(
         [*parallel, *asked], stdin=subprocess.DEVNULL, capture_output=True, check=True
     )
