@@ -105,7 +105,11 @@ class Handshake(Beginning):
             self._stepping = None
 
     def _succeed(self, transport: TLSTransport) -> None:
-        self._stop()
+        self._deadline.cancel()
+        stepping, self._stepping = self._stepping, None
+        assert stepping is not None
+        if stepping.release():
+            transport.expect_reading()
         Successor(self, self._make_link, self._header).connection_made(transport)
         transport.begin()
 
