@@ -10,15 +10,23 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from netkit.addresses import Address
+from netkit.lingering import linger
 from netkit.servers.tls.commands import CommandTransport
 from netkit.servers.tls.greeted import take_greeting
 from netkit.servers.tls.upstreams import Upstream
+from netkit.steps import stepped
 from netkit.subprocesses.children import Spawner
 from netkit.tls.connecting import start_client
+from netkit.tls.secured import secure
+from netkit.tls.shaking import shake_hands
+
+LEAVE = 1.0
+"""Seconds for an upstream to end its side of a check."""
 
 Candidate = tuple[socket.AddressFamily, Any]
 
@@ -61,13 +69,19 @@ class Dialer:
                 raise
 
     async def check(self, upstream: Upstream, first: bytes = b"") -> None:
-        """Connect, say that it is for ourselves, and close. Raises OSError."""
+        """Reach it as for a client, its TLS included, and take leave. Raises OSError.
+
+        `first` says that it is for ourselves.
+        """
         if upstream.address is None:
             return
         async with asyncio.timeout(self.timeout):
-            with await connected(upstream.address) as sock:
+            sock = await connected(upstream.address)
+            with sock:
                 if first:
                     await asyncio.get_running_loop().sock_sendall(sock, first)
+                if self.context is not None:
+                    await greet(sock, self.context, self._name(upstream.address))
 
     async def _begin(
         self,
@@ -85,8 +99,21 @@ class Dialer:
         if self.context is None:
             await loop.create_connection(make, sock=sock)
             return
-        name = self.server_name or address.host or "localhost"
+        name = self._name(address)
         await start_client(make, sock, self.context, server_hostname=name, timeout=self.timeout)
+
+    def _name(self, address: Address) -> str:
+        return self.server_name or address.host or "localhost"
+
+
+async def greet(sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
+    """Shake hands and take leave at once, so that the peer sees no fault. Raises OSError."""
+    with secure(sock, context, server_side=False, server_hostname=name) as secured:
+        await stepped(secured.fileno(), shake_hands(secured))
+        with suppress(OSError):  # its own end has not come yet
+            secured.unwrap()
+        with socket.socket(fileno=secured.detach()) as plain:
+            await linger(plain, LEAVE)
 
 
 async def connected(address: Address) -> socket.socket:

@@ -14,7 +14,7 @@ import netkit
 from netkit import TLS, Server
 from netkit.certificates import issuing
 from netkit.certificates.develop import development
-from tests.tlsserver.relayed import Client, free_port, hear, port, relaying, why
+from tests.tlsserver.relayed import Client, access, free_port, hear, port, relaying, said, why
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,3 +162,26 @@ async def test_a_unix_socket_in_front(tmp_path: Path) -> None:
             writer.close()
             await writer.wait_closed()
             await server.connections.emptied()
+
+
+async def test_a_check_shakes_hands_and_takes_leave(caplog: pytest.LogCaptureFixture) -> None:
+    hear(caplog)
+    async with originating(check_every=3600.0):
+        while not access(caplog):
+            await asyncio.sleep(0)  # a turn of the loop
+    (line,) = access(caplog)
+    assert line.rpartition(", ")[2].startswith("TLSv1.3 ")
+    assert line.endswith(": closed by peer")  # in order: neither reset nor truncated
+
+
+async def test_an_upstream_whose_certificate_is_not_right_is_down(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    hear(caplog)
+    other = development(tmp_path / "other").ca
+    async with originating(ca_certs=other, check_every=3600.0) as server:
+        while server.service.figures()["tls_upstreams_up"]:
+            await asyncio.sleep(0)  # a turn of the loop
+    (line,) = said(caplog)
+    assert line.startswith("upstream down: localhost:")
+    assert "the certificate is from a CA that we do not trust" in line
