@@ -55,7 +55,7 @@ from netkit.certificates.folder import ca_path, folder
 from netkit.servers.tls.info import tell
 from netkit.servers.tls.relay import Arrival
 from netkit.servers.tls.settings import Settings
-from netkit.service import ProtocolFactory, StreamHandler
+from netkit.service import Figure, ProtocolFactory, StreamHandler
 from netkit.subprocesses.helpers import Helpers
 
 
@@ -113,6 +113,6 @@ class Tls(Settings):
         """Let open relays go on, until the grace period is nearly over."""
         await self._relays.emptied()
 
-    def figures(self) -> Mapping[str, float]:
+    def figures(self) -> Mapping[str, Figure]:
         """Count what an operator wants to know of relays."""
         return self._relays.figures() if self.relays_something else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from netkit.servers.tls import identity, routes
 from netkit.servers.tls.dialing import Dialer
@@ -12,6 +12,7 @@ from netkit.servers.tls.health import watch
 from netkit.servers.tls.relay import Arrival, Departure, End
 from netkit.servers.tls.routes import Table
 from netkit.servers.tls.upstreams import Pool, Upstream
+from netkit.service import Figure
 from netkit.tls import client_reason
 
 log = logging.getLogger("netkit.server")
@@ -70,18 +71,19 @@ class Relays:
             end.transport.abort()
         await self.emptied()
 
-    def figures(self) -> Mapping[str, float]:
+    def figures(self) -> Mapping[str, Figure]:
         """Count what an operator wants to know."""
-        upstreams = self._upstreams
         return {
-            "tls_upstreams": len(upstreams),
-            "tls_upstreams_up": sum(each.health.up for each in upstreams),
-            "tls_upstream_connections": sum(each.open for each in upstreams),
-            "tls_upstream_connections_total": sum(each.connected for each in upstreams),
-            "tls_upstream_failures_total": sum(each.failures for each in upstreams),
+            "tls_upstream_up": self._of_each(lambda upstream: upstream.health.up),
+            "tls_upstream_connections": self._of_each(lambda upstream: upstream.open),
+            "tls_upstream_connections_total": self._of_each(lambda upstream: upstream.connected),
+            "tls_upstream_failures_total": self._of_each(lambda upstream: upstream.failures),
             "tls_upstream_retries_total": self._retried,
             "tls_refused_total": self._refused,
         }
+
+    def _of_each(self, number: Callable[[Upstream], float]) -> Figure:
+        return {"upstream": {each.name: float(number(each)) for each in self._upstreams}}
 
     def _begin(self, arrival: Arrival) -> None:
         self._ends.add(arrival)

@@ -22,6 +22,10 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 DatagramFactory = Callable[[], asyncio.DatagramProtocol]
 
 
+Figure = float | Mapping[str, Mapping[str, float]]
+"""A number; or by a label's name and values a number for each."""
+
+
 class Service:
     """A server with state and settings; write it as a ``@dataclass``.
 
@@ -74,8 +78,11 @@ class Service:
         """What serves a UDP socket; None if this service is streams only."""
         return None
 
-    def figures(self) -> Mapping[str, float]:
+    def figures(self) -> Mapping[str, Figure]:
         """Count for ``/metrics``: names that end in ``_total`` are counters, others gauges.
+
+        One that is to be told apart is a number for each value of a label:
+        ``{"jobs_total": {"kind": {"mail": 3, "print": 1}}}``.
 
         Asked at every scrape, in the loop, so return what is known already; and once
         more at the end, after the lifespan. Names are Prometheus's (``jobs_total``,

@@ -260,6 +260,19 @@ async def test_the_service_in_the_documentation(loop: str, tmp_path: Path) -> No
         talker.sock.close()
 
 
+@real
+@loops
+async def test_figures_of_each_upstream(loop: str) -> None:
+    exec_, nowhere = 'exec:printf "%s"', "unix:/nowhere"
+    words = ("--to", exec_, "--to", nowhere, "--check-every", 0, *ADMIN)
+    async with serving("tls", "--bind", "tls://127.0.0.1:0", *words, loop=loop) as server:
+        text = await scrape(await admin_of(server))
+        quoted = exec_.replace('"', r"\"")
+        for name in (quoted, nowhere):
+            assert value(text, f'tls_upstream_failures_total{{upstream="{name}"}}') == 0
+            assert value(text, f'tls_upstream_up{{upstream="{name}",worker="0"}}') == 1
+
+
 class Failing(Service):
     def figures(self) -> Mapping[str, float]:
         raise LookupError("no such thing")
@@ -293,6 +306,34 @@ def test_of_odd_figures_the_good_ones_are_taken(caplog: pytest.LogCaptureFixture
         "Odd.figures(): 'no number' is no name of a metric; left out",
         "Odd.figures() failed: ValueError: could not convert string to float: 'much'",
     ]
+
+
+class Sorted(Service):
+    def __init__(self, label: str = "kind") -> None:
+        self.label = label
+
+    def figures(self) -> Mapping[str, Any]:
+        return {"jobs_total": {self.label: {"mail": 3, "print": 1.5}}, "idle": {self.label: {}}}
+
+
+def test_figures_that_are_told_apart_by_a_label() -> None:
+    families = Authored(Sorted()).families().by_name
+    assert families["jobs_total"].values == {
+        ("jobs_total", (("kind", "mail"),)): 3.0,
+        ("jobs_total", (("kind", "print"),)): 1.5,
+    }
+    assert families["idle"].values == {}
+
+
+@pytest.mark.parametrize("label", ["", "1st", "a-b", "__name__"])
+def test_a_label_that_prometheus_does_not_know(
+    label: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not Authored(Sorted(label)).families().by_name
+    (record,) = caplog.records
+    assert f"Sorted.figures() failed: ValueError: {label!r} is no name of a label" in (
+        record.getMessage()
+    )
 
 
 LIBRARY = """

@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -282,6 +282,14 @@ async def why(server: Server, caplog: pytest.LogCaptureFixture) -> str:
     await server.connections.emptied()
     (line,) = (each for each in access(caplog) if f" > {server.addresses[0]} " in each)
     return line.partition(" s, ")[2].partition(": ")[2]
+
+
+def figure(server: Server, name: str) -> float:
+    """What is counted by that name, of all upstreams together."""
+    found = server.service.figures()[name]
+    if isinstance(found, Mapping):
+        return sum(found["upstream"].values())
+    return found
 
 
 def free_port() -> int:

@@ -14,7 +14,17 @@ import netkit
 from netkit import TLS, Server
 from netkit.certificates import issuing
 from netkit.certificates.develop import development
-from tests.tlsserver.relayed import Client, access, free_port, hear, port, relaying, said, why
+from tests.tlsserver.relayed import (
+    Client,
+    access,
+    figure,
+    free_port,
+    hear,
+    port,
+    relaying,
+    said,
+    why,
+)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +190,7 @@ async def test_an_upstream_whose_certificate_is_not_right_is_down(
     hear(caplog)
     other = development(tmp_path / "other").ca
     async with originating(ca_certs=other, check_every=3600.0) as server:
-        while server.service.figures()["tls_upstreams_up"]:
+        while figure(server, "tls_upstream_up"):
             await asyncio.sleep(0)  # a turn of the loop
     (line,) = said(caplog)
     assert line.startswith("upstream down: localhost:")

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from tests.tlsserver.relayed import Client, both_ends, hear, relaying, upstream, why
+from tests.tlsserver.relayed import Client, both_ends, figure, hear, relaying, upstream, why
 
 ANSWER = bytes(range(256)) * 400
 
@@ -21,7 +21,7 @@ async def test_both_ways_at_once() -> None:
         assert await there.until(8) == b"question"
         there.transport.write(ANSWER)
         assert await client.exactly(len(ANSWER)) == ANSWER
-        assert server.service.figures()["tls_upstream_connections"] == 1
+        assert figure(server, "tls_upstream_connections") == 1
         client.close()
         await there.lost.wait()
 

@@ -9,7 +9,7 @@ from netkit.errors import UsageError
 from netkit.servers.tls import Tls, routes
 from netkit.servers.tls.routes import Conditions, Table
 from netkit.tls import client_context
-from tests.tlsserver.relayed import Client, hear, relaying, upstream, why
+from tests.tlsserver.relayed import Client, figure, hear, relaying, upstream, why
 
 
 def test_what_is_read() -> None:
@@ -131,7 +131,7 @@ async def test_no_route_and_no_default(caplog: pytest.LogCaptureFixture) -> None
         await client.end()
         client.close()
         assert await why(server, caplog) == "no route for SNI 'other.test'"
-        assert server.service.figures()["tls_refused_total"] == 1
+        assert figure(server, "tls_refused_total") == 1
 
 
 def test_routes_say_what_is_offered() -> None:

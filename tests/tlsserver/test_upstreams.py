@@ -15,6 +15,7 @@ from netkit.servers.tls.health import Health
 from netkit.servers.tls.upstreams import Pool, Upstream
 from tests.tlsserver.relayed import (
     Client,
+    figure,
     free_port,
     hear,
     relaying,
@@ -86,7 +87,7 @@ async def test_connections_are_spread() -> None:
         gone = two.all[0]
         clients[1].reset()
         await gone.lost.wait()
-        while server.service.figures()["tls_upstream_connections"] == 4:
+        while figure(server, "tls_upstream_connections") == 4:
             await asyncio.sleep(0)  # a turn of the loop
         clients.append(await Client.connect(server))
         await two.accept()  # where there is one less
@@ -106,9 +107,9 @@ async def test_one_that_is_dead_is_passed_over(caplog: pytest.LogCaptureFixture)
             assert await there.until(5) == b"hello"
             client.close()
             await there.lost.wait()
-        figures = server.service.figures()
-        assert figures["tls_upstreams"] == 2
-        assert figures["tls_upstreams_up"] == 1
+        assert server.service.figures()["tls_upstream_up"] == {
+            "upstream": {dead: 0.0, served.to: 1.0}
+        }
         await server.connections.emptied()
     assert said(caplog) == [f"upstream down: {dead}: nothing listens there; is the server running?"]
 
@@ -121,8 +122,8 @@ async def test_without_checks_nothing_is_taken_down() -> None:
             there = await served.accept()
             client.close()
             await there.lost.wait()
-        assert server.service.figures()["tls_upstreams_up"] == 2
-        assert server.service.figures()["tls_upstream_retries_total"] >= 1
+        assert figure(server, "tls_upstream_up") == 2
+        assert figure(server, "tls_upstream_retries_total") >= 1
 
 
 async def test_all_are_down(caplog: pytest.LogCaptureFixture) -> None:
@@ -144,8 +145,7 @@ async def test_one_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     place = free_port()
     to = f"127.0.0.1:{place}"
     async with relaying(to, check_every=0.01, rise=2) as server:
-        figures = server.service.figures
-        while figures()["tls_upstreams_up"]:
+        while figure(server, "tls_upstream_up"):
             await asyncio.sleep(0)  # a turn of the loop
         client = await Client.connect(server)
         assert await client.rest() == b""
@@ -153,7 +153,7 @@ async def test_one_that_comes_back(caplog: pytest.LogCaptureFixture) -> None:
         client.close()
         assert await why(server, caplog) == "no upstream: none is up"
         with socket.create_server(("127.0.0.1", place)):
-            while not figures()["tls_upstreams_up"]:
+            while not figure(server, "tls_upstream_up"):
                 await asyncio.sleep(0.001)  # a turn of the loop that burns nothing
         assert said(caplog)[:2] == [
             f"upstream down: {to}: nothing listens there; is the server running?",
@@ -190,7 +190,7 @@ async def test_a_client_that_does_not_wait() -> None:
         async with relaying(f"127.0.0.1:{there[1]}") as server:
             client = await Client.connect(server)
             client.reset()
-        assert server.service.figures()["tls_upstream_connections"] == 0
+        assert figure(server, "tls_upstream_connections") == 0
         for each in held:
             each.close()
 
@@ -237,5 +237,5 @@ async def test_the_grace_period_ends() -> None:
             there = await served.accept()
             await server.stop()
         await there.ended.wait()
-        assert server.service.figures()["tls_upstream_connections"] == 0
+        assert figure(server, "tls_upstream_connections") == 0
         client.close()

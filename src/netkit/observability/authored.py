@@ -10,16 +10,18 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netkit.observability.families import MOST_SAMPLES, PARTS, Families
-from netkit.service import Service
+from netkit.observability.families import MOST_SAMPLES, PARTS, Families, Labels
+from netkit.service import Figure, Service
 
 log = logging.getLogger("netkit.server")
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 """https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels"""
+
+LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 OURS = "netkit_"
 """Names of the runtime begin with this."""
@@ -66,11 +68,12 @@ class Authored:
         called = f"{type(self._service).__name__}.figures()"
         try:
             figures = self._service.figures()
-            for name, value in figures.items():
-                kind, number = "counter" if name.endswith("_total") else "gauge", float(value)
+            for name, figure in figures.items():
+                kind, numbers = "counter" if name.endswith("_total") else "gauge", labelled(figure)
                 if self._may_begin(families, name, called):
                     families.begin(name, kind, f"As {called} says.")
-                    families.put(name, (name, ()), number)
+                    for labels, number in numbers:
+                        families.put(name, (name, labels), number)
         except Exception as error:  # an author's code may raise anything
             if not at_end:
                 self._say_once("figures", "%s failed: %s", called, explained(error))
@@ -116,6 +119,20 @@ class Authored:
         if kind not in self._said:
             self._said.add(kind)
             log.error(text, *values)
+
+
+def labelled(figure: Figure) -> list[tuple[Labels, float]]:
+    """Its numbers, with their labels. Raises ValueError for what is no such thing."""
+    if not isinstance(figure, Mapping):
+        return [((), float(figure))]
+    for label in figure:
+        if not LABEL.fullmatch(label):
+            raise ValueError(f"{label!r} is no name of a label")
+    return [
+        (((label, str(value)),), float(number))
+        for label, numbers in figure.items()
+        for value, number in numbers.items()
+    ]
 
 
 def samples(metric: Any, names: set[str]) -> Iterator[tuple[str, Any, float]]:

@@ -35,8 +35,11 @@ workers: both are left out.
 
 ADDED_UP = frozenset({"counter", "histogram", "summary"})
 
-Series = tuple[str, tuple[tuple[str, str], ...]]
-"""A sample's name, and its labels in the order of their names."""
+Labels = tuple[tuple[str, str], ...]
+"""In the order of their names."""
+
+Series = tuple[str, Labels]
+"""A sample's name, and its labels."""
 
 
 @dataclass
