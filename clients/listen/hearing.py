@@ -23,6 +23,7 @@ from netkit.clients.listen.events import (
 )
 from netkit.clients.listen.feeds import Feeds
 from netkit.clients.listen.message import Message
+from netkit.clients.listen.runs import Run
 from netkit.clients.listen.subscribing import Subscriber
 from netkit.feeds.format import SIZE
 from netkit.peernames import written
@@ -81,15 +82,21 @@ class Hearing:
         self._rearm()
 
     def hear_run(self, view: memoryview, size: int, source: Address, send: Send) -> None:
-        """Hear of many: in one step if they are a run of what has not come yet, else one by one."""
+        """Hear of many: in one step what is a run that has not come yet, else one by one."""
         self._remember(source, send)
         now, arrived = self._loop.time(), time.time_ns()
         whole = len(view) - len(view) % size if size else 0
-        if whole <= size or self._sealed or not self._at_once(view[:whole], size, source, arrived):
-            whole = 0
-        for at in range(whole, len(view), size) if size else (0,):
-            self._hear(bytes(view[at : at + size]), source, now, arrived)
-        if whole < len(view) or self._due is None:
+        found = [] if whole <= size or self._sealed else runs.read(view[:whole], size)
+        singly = not found or whole < len(view)
+        for run in found:
+            if run.count == 1 or not self._at_once(run, source, now, arrived):
+                singly = True
+                self._one_by_one(run.view, size, source, now, arrived)
+        if not found:
+            self._one_by_one(view, size, source, now, arrived)
+        elif whole < len(view):
+            self._one_by_one(view[whole:], size, source, now, arrived)
+        if singly or self._due is None:
             self._rearm()
 
     def attend(self, subscriber: Subscriber) -> None:
@@ -146,21 +153,28 @@ class Hearing:
         if self._subscriber is None or not self._subscriber.hear(datagram, now):
             self._tell(self.feeds.receive(datagram, source, now, arrived))
 
-    def _at_once(self, view: memoryview, size: int, source: Address, arrived: int) -> bool:
-        run = runs.read(view, size)
-        feed = self.feeds.find(run.feed) if run else None
-        if run is None or feed is None:
+    def _one_by_one(
+        self, view: memoryview, size: int, source: Address, now: float, arrived: int
+    ) -> None:
+        for at in range(0, len(view), size) if size else (0,):
+            self._hear(bytes(view[at : at + size]), source, now, arrived)
+
+    def _at_once(self, run: Run, source: Address, now: float, arrived: int) -> bool:
+        feed = self.feeds.find(run.feed)
+        if feed is None:
             return False
-        now = self._loop.time()
+        size = len(run.view) // run.count
         if feed.run(
             run.first, run.count, run.count * (size - SIZE), run.times, run.extra,
             source, now, arrived,
         ):  # fmt: skip
             if self._deliver:
-                self._deliver(self._messages_of(run.feed, run.first, view, size, source, arrived))
+                self._deliver(
+                    self._messages_of(run.feed, run.first, run.view, size, source, arrived)
+                )
             return True
         # The buffer is the receiver's, and will be used again: what is held back is a copy.
-        held = DeliveredRun(run.feed, run.first, run.count, bytes(view), arrived, source)
+        held = DeliveredRun(run.feed, run.first, run.count, bytes(run.view), arrived, source)
         if not feed.run_ahead(held, run.times, run.extra, now):
             return False
         self._tell(feed.take())

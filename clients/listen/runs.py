@@ -1,7 +1,8 @@
 """The headers of many datagrams in one buffer, checked at once.
 
 What `Feeds.receive` does for each, here costs the same for 64: that the headers are alike is a
-comparison of bytes, taken from the buffer at even distances.
+comparison of bytes, taken from the buffer at even distances. Where numbers are missing between
+them, as in a flood, they are cut there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from sys import byteorder
 
 from netkit.clients.listen.events import Identity
@@ -31,21 +33,29 @@ class Run:
     """At which the first was sent and the last, in nanoseconds of Unix time."""
     extra: int
     """The last one's."""
+    view: memoryview
+    """Their part of the buffer."""
 
 
-def read(view: memoryview, size: int) -> Run | None:
-    """What these datagrams of `size` bytes each have in common; None: they are no such run."""
+def read(view: memoryview, size: int) -> list[Run]:
+    """The runs in these datagrams of `size` bytes each, in order; none if they are no such data."""
     count, rest = divmod(len(view), size) if size >= SIZE else (0, 1)
     if rest or not count or view[:4] != _PLAIN:
-        return None
-    _, _, _, sender, epoch, _, first, time = HEADER.unpack_from(view)
-    if not first:
-        return None
-    alike = _alike if size % 8 == 0 else _alike_at_odd_distances
-    if count > 1 and not alike(view, size, count, first):
-        return None
-    _, _, _, _, _, extra, _, last = HEADER.unpack_from(view, (count - 1) * size)
-    return Run(Identity(sender, epoch), first, count, (time, last), extra)
+        return []
+    _, _, _, sender, epoch, _, first, _ = HEADER.unpack_from(view)
+    numbers = [first]
+    if count > 1:
+        numbers = _numbers(view, size, count) if size % 8 == 0 else _at_odd_distances(view, size)
+    if not numbers or 0 in numbers:
+        return []
+    feed, cuts = Identity(sender, epoch), [0, count]
+    if numbers != list(range(first, first + count)):
+        gaps = (at for at in range(1, count) if numbers[at] != numbers[at - 1] + 1)
+        cuts = [0, *gaps, count]
+    return [
+        _run(feed, numbers[start], view[start * size : stop * size], size)
+        for start, stop in pairwise(cuts)
+    ]
 
 
 def each(first: int, view: memoryview, size: int) -> Iterator[tuple[int, int, bytes]]:
@@ -55,21 +65,27 @@ def each(first: int, view: memoryview, size: int) -> Iterator[tuple[int, int, by
         yield number, sent, bytes(view[at + SIZE : at + size])
 
 
-def _alike(view: memoryview, size: int, count: int, first: int) -> bool:
+def _run(feed: Identity, first: int, view: memoryview, size: int) -> Run:
+    (time,) = _TIME.unpack_from(view, _TIME_AT)
+    _, _, _, _, _, extra, _, last = HEADER.unpack_from(view, len(view) - size)
+    return Run(feed, first, len(view) // size, (time, last), extra, view)
+
+
+def _numbers(view: memoryview, size: int, count: int) -> list[int]:
+    """Their numbers, if they are alike from magic to epoch; else none."""
     longs, stride = view.cast("Q"), size // 8
-    # Magic to sender, then the epoch, then the numbers.
     if longs[::stride].tobytes() != bytes(view[:8]) * count:
-        return False
+        return []
     if view.cast("I")[2 :: size // 4].tobytes() != bytes(view[8:12]) * count:
-        return False
+        return []
     numbers = array("Q", longs[2::stride].tobytes())
     if byteorder == "little":
         numbers.byteswap()
-    return numbers.tolist() == list(range(first, first + count))
+    return numbers.tolist()
 
 
-def _alike_at_odd_distances(view: memoryview, size: int, count: int, first: int) -> bool:
+def _at_odd_distances(view: memoryview, size: int) -> list[int]:
     # memoryview casts only what is aligned; this way takes some 0.3 µs for each datagram.
     headers = struct.iter_unpack(f">8sI4xQ{size - 24}x", view)
     begins, epochs, numbers = zip(*headers, strict=True)
-    return len(set(begins)) == len(set(epochs)) == 1 and numbers == (*range(first, first + count),)
+    return list(numbers) if len(set(begins)) == len(set(epochs)) == 1 else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import astuple
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -81,25 +82,37 @@ def unsent(_: bytes, __: object) -> None:
 
 
 @pytest.mark.parametrize("size", [SIZE, 40, 43])
-def test_a_run_is_read_only_if_all_headers_are_alike(size: int) -> None:
+def test_runs_are_read_only_if_all_headers_are_alike(size: int) -> None:
     good = [datagram(number, size - SIZE) for number in range(3, 7)]
-    run = many.read(memoryview(b"".join(good)), size)
-    assert run is not None
+    (run,) = many.read(memoryview(b"".join(good)), size)
     assert (run.feed, run.first, run.count) == ((7, 9), 3, 4)
     assert (run.times, run.extra) == ((SENT + 3, SENT + 6), 6 % 5)
+    assert run.view == b"".join(good)
     for spoilt in (
-        datagram(6, size - SIZE),  # another number
         datagram(5, size - SIZE, epoch=10),
         datagram(5, size - SIZE)[:3] + bytes([Flag.HMAC]) + datagram(5, size - SIZE)[4:],
         datagram(5, size - SIZE)[:4] + b"\0\0\0\1" + datagram(5, size - SIZE)[8:],
+        datagram(0, size - SIZE),
         bytes(size),
     ):
         together = b"".join([*good[:2], spoilt, *good[3:]])
-        assert many.read(memoryview(together), size) is None
-    assert many.read(memoryview(good[0])[:-1], size) is None
-    assert many.read(memoryview(bytes(size)), size) is None
-    assert many.read(memoryview(b""), 0) is None
-    assert many.read(memoryview(datagram(0, size - SIZE)), size) is None
+        assert many.read(memoryview(together), size) == []
+    assert many.read(memoryview(good[0])[:-1], size) == []
+    assert many.read(memoryview(bytes(size)), size) == []
+    assert many.read(memoryview(b""), 0) == []
+    assert many.read(memoryview(datagram(0, size - SIZE)), size) == []
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.sampled_from([SIZE, 40, 43]))
+def test_they_are_cut_where_a_number_is_missing(numbers: list[int], size: int) -> None:
+    view = memoryview(b"".join(datagram(number, size - SIZE) for number in numbers))
+    found = many.read(view, size)
+    assert b"".join(run.view for run in found) == view
+    told = [range(run.first, run.first + run.count) for run in found]
+    assert [number for run in told for number in run] == numbers
+    assert all(run.stop != following.start for run, following in pairwise(told))
+    for run in found:
+        assert run.times == (SENT + run.first, SENT + run.first + run.count - 1)
 
 
 async def test_raw_takes_runs_apart() -> None:
