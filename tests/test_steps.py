@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netkit.steps import Stepping, Steps, Until, stepped
+from netkit.steps import Steps, Until, stepped
 
 
 @pytest.fixture
@@ -89,29 +89,3 @@ async def test_a_task_that_is_cancelled_takes_no_more(
     await asyncio.sleep(0)  # a turn, in which the loop would tell of it
     assert seen == ["left"]
     assert not asyncio.get_running_loop().remove_reader(ours)
-
-
-@pytest.mark.parametrize("last", [Until.READABLE, Until.WRITABLE])
-async def test_who_goes_on_takes_over_the_watching(
-    pair: tuple[socket.socket, socket.socket], last: Until
-) -> None:
-    ours, theirs = pair
-    loop = asyncio.get_running_loop()
-    released: asyncio.Future[bool] = loop.create_future()
-
-    def one() -> Steps[None]:
-        yield last
-
-    def go_on(_: None) -> None:
-        released.set_result(stepping.release())
-
-    stepping = Stepping(ours.fileno(), one(), go_on, released.set_exception)
-    stepping.go_on()
-    theirs.send(b"x")
-    assert await released is (last is Until.READABLE)
-    told = asyncio.Event()  # and not the steps, which would end a second time
-    loop.add_reader(ours, told.set)
-    try:
-        await told.wait()
-    finally:
-        loop.remove_reader(ours)

@@ -10,23 +10,15 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from netkit.addresses import Address
-from netkit.lingering import linger
 from netkit.servers.tls.commands import CommandTransport
 from netkit.servers.tls.greeted import take_greeting
 from netkit.servers.tls.upstreams import Upstream
-from netkit.steps import stepped
 from netkit.subprocesses.children import Spawner
-from netkit.tls.connecting import start_client
-from netkit.tls.secured import secure
-from netkit.tls.shaking import shake_hands
-
-LEAVE = 1.0
-"""Seconds for an upstream to end its side of a check."""
+from netkit.tls.connecting import greet, start_client
 
 Candidate = tuple[socket.AddressFamily, Any]
 
@@ -104,16 +96,6 @@ class Dialer:
 
     def _name(self, address: Address) -> str:
         return self.server_name or address.host or "localhost"
-
-
-async def greet(sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
-    """Shake hands and take leave at once, so that the peer sees no fault. Raises OSError."""
-    with secure(sock, context, server_side=False, server_hostname=name) as secured:
-        await stepped(secured.fileno(), shake_hands(secured))
-        with suppress(OSError):  # its own end has not come yet
-            secured.unwrap()
-        with socket.socket(fileno=secured.detach()) as plain:
-            await linger(plain, LEAVE)
 
 
 async def connected(address: Address) -> socket.socket:

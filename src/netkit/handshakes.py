@@ -105,11 +105,7 @@ class Handshake(Beginning):
             self._stepping = None
 
     def _succeed(self, transport: TLSTransport) -> None:
-        self._deadline.cancel()
-        stepping, self._stepping = self._stepping, None
-        assert stepping is not None
-        if stepping.release():
-            transport.expect_reading()
+        self._stop()
         Successor(self, self._make_link, self._header).connection_made(transport)
         transport.begin()
 

@@ -28,8 +28,7 @@ Steps = Generator[Until, None, T]
 class Stepping(Generic[T]):
     """Steps that are under way on a non-blocking socket, which stays the caller's.
 
-    `finished` or `failed` is called once, unless it is stopped before. Who is to read on in
-    `finished` calls `release` there: the loop goes on watching, and is not asked anew.
+    `finished` or `failed` is called once, unless it is stopped before.
     """
 
     __slots__ = ("_descriptor", "_failed", "_finished", "_loop", "_steps", "_waits")
@@ -62,20 +61,8 @@ class Stepping(Generic[T]):
             if waits is not self._waits:
                 self._watch(waits)
             return
-        self._finished(result)
         self._watch(None)
-
-    def release(self) -> bool:
-        """Leave the socket to who goes on with it, when the last step is done.
-
-        If true, the loop watches it for reading: `loop.add_reader` is to be called soon.
-        """
-        reading = self._waits is Until.READABLE
-        if reading:
-            self._waits = None
-        else:
-            self._watch(None)
-        return reading
+        self._finished(result)
 
     def stop(self) -> None:
         """Take no more of them."""

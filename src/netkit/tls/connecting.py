@@ -6,8 +6,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
+from netkit.lingering import linger
 from netkit.steps import stepped
 from netkit.tls.secured import secure
 from netkit.tls.shaking import shake_hands
@@ -17,6 +19,9 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 HANDSHAKE_TIMEOUT = 60.0
 """Seconds, as asyncio has it."""
+
+LEAVE = 1.0
+"""Seconds for a server that was only greeted to end its side."""
 
 
 async def start_client(
@@ -50,3 +55,16 @@ async def start_client(
     protocol.connection_made(transport)
     transport.begin()
     return transport, protocol
+
+
+async def greet(sock: socket.socket, context: ssl.SSLContext, server_hostname: str) -> None:
+    """Shake hands on a connected, non-blocking socket, and take leave so that no fault is seen.
+
+    The socket is closed by then, also after an error. Raises OSError, as `start_client` does.
+    """
+    with secure(sock, context, server_side=False, server_hostname=server_hostname) as secured:
+        await stepped(secured.fileno(), shake_hands(secured))
+        with suppress(OSError):  # its own end has not come yet
+            secured.unwrap()
+        with socket.socket(fileno=secured.detach()) as plain:
+            await linger(plain, LEAVE)

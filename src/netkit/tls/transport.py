@@ -85,14 +85,10 @@ class TLSTransport(asyncio.Transport):
         """Whether the peer ended its side without close_notify."""
         self.set_protocol(_NOBODY)
 
-    def expect_reading(self) -> None:
-        """Hear that the loop watches the socket already, and tells who had it before."""
-        self._reading = True
-
     def begin(self) -> None:
         """Read from now on, unless it was paused."""
         if not (self._paused or self._closing):
-            self._watch()
+            self._read_on()
 
     # What asyncio's transports have.
 
@@ -173,12 +169,9 @@ class TLSTransport(asyncio.Transport):
 
     def _read_on(self) -> None:
         if not self._reading:
-            self._watch()
-
-    def _watch(self) -> None:
-        self._reading = True
-        self._loop.add_reader(self._descriptor, self._told_readable)
-        self._mind_pending()
+            self._reading = True
+            self._loop.add_reader(self._descriptor, self._told_readable)
+            self._mind_pending()
 
     def _read_no_more(self) -> None:
         if self._reading:
