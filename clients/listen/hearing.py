@@ -92,10 +92,7 @@ class Hearing:
             if run.count == 1 or not self._at_once(run, source, now, arrived):
                 singly = True
                 self._one_by_one(run.view, size, source, now, arrived)
-        if not found:
-            self._one_by_one(view, size, source, now, arrived)
-        elif whole < len(view):
-            self._one_by_one(view[whole:], size, source, now, arrived)
+        self._one_by_one(view[whole:] if found else view, size, source, now, arrived)
         if singly or self._due is None:
             self._rearm()
 

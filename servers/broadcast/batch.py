@@ -16,11 +16,14 @@ from netkit.feeds.sealing import Sealing
 NUMBER = 16
 """Where the sequence number stands in a header, in 8 bytes."""
 
-_LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for up to 256 of them
+MOST = 256
+"""Datagrams of a batch: their numbers change at most once in more than the lowest byte."""
+
+_LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for `MOST` of them
 
 
 class Batch:
-    """At most 256 datagrams with payloads of one size, from `first`; `header` is that one's.
+    """At most `MOST` datagrams with payloads of one size, from `first`; `header` is that one's.
 
     `buffer` is theirs alone and does not change any more once it is sealed. Nor may `payloads`.
     """

@@ -17,6 +17,7 @@ from operator import countOf
 from netkit.feeds.cookies import Peer
 from netkit.feeds.format import Kind, MalformedError, unpack
 from netkit.feeds.offload import LONGEST, SEGMENTS
+from netkit.servers.broadcast.batch import MOST
 from netkit.servers.broadcast.bucket import BURST, Bucket, Rate
 from netkit.servers.broadcast.repair import Counts, Outgoing, Repair
 from netkit.servers.broadcast.routes import Audience, Route
@@ -25,8 +26,6 @@ from netkit.servers.broadcast.subscribers import Event
 
 log = logging.getLogger("netkit.server")
 
-BATCH = 256
-"""Datagrams that are numbered together, at most."""
 CALLS = 4
 """System calls that a batch takes at most: what Python does for each batch costs as much as a
 few calls, and at so many a batch still is in the processor's caches."""
@@ -202,7 +201,7 @@ class Transmitter:
         in_a_call = max(1, min(SEGMENTS, LONGEST // max(1, self.whole(size))))
         if self._sender is None or self._sender.sealed:
             return in_a_call  # seals take long, and nothing else runs meanwhile
-        return min(BATCH, CALLS * in_a_call)
+        return min(MOST, CALLS * in_a_call)
 
     def _most(self, size: int) -> int:
         """How many payloads of this size may go out together, at this rate."""

@@ -67,13 +67,17 @@ class Dialer:
         """
         if upstream.address is None:
             return
-        async with asyncio.timeout(self.timeout):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.timeout
+        async with asyncio.timeout_at(deadline):
             sock = await connected(upstream.address)
-            with sock:
-                if first:
-                    await asyncio.get_running_loop().sock_sendall(sock, first)
-                if self.context is not None:
-                    await greet(sock, self.context, self._name(upstream.address))
+        with sock:
+            if first:
+                async with asyncio.timeout_at(deadline):
+                    await loop.sock_sendall(sock, first)
+            if self.context is not None:
+                name, left = self._name(upstream.address), deadline - loop.time()
+                await greet(sock, self.context, server_hostname=name, timeout=left)
 
     async def _begin(
         self,

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from netkit.feeds.format import SIZE, Flag, Header, Kind, unpack
 from netkit.feeds.parity import OVERHEAD, Parity, Restored, Restorer
 from netkit.feeds.sealing import Ed25519Sealing, HmacSeal, Sealing
+from netkit.servers.broadcast.batch import MOST
 from netkit.servers.broadcast.sender import Beats, Sender
-from netkit.servers.broadcast.transmitter import BATCH, runs
+from netkit.servers.broadcast.transmitter import runs
 from netkit.servers.broadcast.window import Window
 
 SEALINGS: dict[str, Sealing | None] = {
@@ -145,7 +146,7 @@ def test_a_listener_restores_what_the_sender_protects() -> None:
     st.sampled_from([0, 4, 8]),
     st.sampled_from([0, 3]),
     st.lists(
-        st.tuples(st.integers(1, 8) | st.sampled_from([200, BATCH]), st.integers(0, 2**64 - 1)),
+        st.tuples(st.integers(1, 8) | st.sampled_from([200, MOST]), st.integers(0, 2**64 - 1)),
         max_size=6,
     ),
     st.integers(0, 2**63),

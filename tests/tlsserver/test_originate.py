@@ -195,3 +195,22 @@ async def test_an_upstream_whose_certificate_is_not_right_is_down(
     (line,) = said(caplog)
     assert line.startswith("upstream down: localhost:")
     assert "the certificate is from a CA that we do not trust" in line
+
+
+async def test_an_upstream_that_does_not_take_leave_is_up() -> None:
+    async def stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with netkit.serve(stay, bind="tls://127.0.0.1:0", tls=True, grace=0) as behind:
+        to = f"localhost:{port(behind)}"
+        async with relaying(
+            to,
+            bind="tcp://127.0.0.1:0",
+            originate=True,
+            check_every=0.01,
+            connect_timeout=0.5,  # less than a check's leave
+        ) as server:
+            while behind.connections.accepted < 2:  # the first check is over
+                await asyncio.sleep(0.01)  # nothing tells of the next
+            assert figure(server, "tls_upstream_failures_total") == 0
+            assert figure(server, "tls_upstream_up") == 1

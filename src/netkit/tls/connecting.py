@@ -1,4 +1,4 @@
-"""TLS outwards on netkit's own transport, as ``loop.create_connection(ssl=…)`` does it."""
+"""TLS outwards on netkit's own transport, as ``loop.create_connection(ssl=…)``; or only tried."""
 
 from __future__ import annotations
 
@@ -57,13 +57,20 @@ async def start_client(
     return transport, protocol
 
 
-async def greet(sock: socket.socket, context: ssl.SSLContext, server_hostname: str) -> None:
+async def greet(
+    sock: socket.socket, context: ssl.SSLContext, *, server_hostname: str, timeout: float
+) -> None:
     """Shake hands on a connected, non-blocking socket, and take leave so that no fault is seen.
 
-    The socket is closed by then, also after an error. Raises OSError, as `start_client` does.
+    `timeout` is in seconds, for the handshake. The socket is closed by then, also after an
+    error. Raises OSError, as `start_client` does.
     """
-    with secure(sock, context, server_side=False, server_hostname=server_hostname) as secured:
-        await stepped(secured.fileno(), shake_hands(secured))
+    with (
+        sock,
+        secure(sock, context, server_side=False, server_hostname=server_hostname) as secured,
+    ):
+        async with asyncio.timeout(timeout):
+            await stepped(secured.fileno(), shake_hands(secured))
         with suppress(OSError):  # its own end has not come yet
             secured.unwrap()
         with socket.socket(fileno=secured.detach()) as plain:
