@@ -17,8 +17,9 @@ What the switch has to get right:
    handshake: before `loop.start_tls` returns, the new protocol may hear them.
 
 A protocol does this, since an `asyncio.StreamReader` cannot: it reads ahead, and has no
-public way to ask what it holds. In Pythons without the mending of cpython#142352 that
-survives ``writer.start_tls()``, and is read afterwards as if TLS had brought it.
+public way to ask what it holds. In Pythons without the mending of cpython#142352, and on
+uvloop, that survives ``writer.start_tls()``, and is read afterwards as if TLS had brought
+it; the writers that netkit gives to stream handlers hand it to TLS, where it fails.
 """
 
 from __future__ import annotations

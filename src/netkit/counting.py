@@ -72,10 +72,14 @@ class CountingProtocolLink(Counting, ProtocolLink):
 class CountingStreamLink(Counting, StreamLink):
     """Counts before it feeds the reader."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        del self.data_received  # the slot, so that the loop finds the method
+
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         self.count(len(data))
-        super().data_received(data)
+        self.reader.feed_data(data)
 
     def eof_received(self) -> bool:
         """See `asyncio.Protocol`."""

@@ -21,10 +21,11 @@ import errno
 import logging
 import socket
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from netkit.connections import Connection
 from netkit.service import ProtocolFactory, StreamHandler
+from netkit.streams import StreamProtocol, Writer
 
 log = logging.getLogger("netkit.server")
 
@@ -137,7 +138,7 @@ class BufferedLink(asyncio.BufferedProtocol):
         self.buffer_updated = nothing
 
 
-class StreamLink(Connection, asyncio.StreamReaderProtocol):
+class StreamLink(Connection, StreamProtocol):
     """Ties a connection to an author's ``async def handle(reader, writer)``.
 
     As `asyncio.start_server` does it, but the handler's task is ours: it is
@@ -150,13 +151,9 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
     """Of its socket, once the handler has started TLS by the loop's own means."""
 
     def __init__(self) -> None:
-        self.reader = asyncio.StreamReader(self.connections.limits.line, self.loop)
-        # Not a method of ours: that would be a cycle for the collector to find.
-        asyncio.StreamReaderProtocol.__init__(self, self.reader, handle, self.loop)
+        StreamProtocol.__init__(self, self.connections.limits.line, self.loop)
         self.task: asyncio.Task[None] | None = None
-        self.writer: asyncio.StreamWriter | None = None
-        self.is_lost = False
-        self.error: Exception | None = None
+        self.writer: Writer | None = None
 
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -166,15 +163,24 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
 
     def begin(self) -> None:
         """See `Connection`."""
-        asyncio.StreamReaderProtocol.connection_made(self, self.transport)
+        self.reader.set_transport(self.transport)
+        # Kept: from Python 3.13 on a writer that is freed before its transport closes warns.
+        self.writer = Writer(self.transport, self, self.reader, self.loop)
+        try:
+            handling: Any = self.handler(self.reader, self.writer)
+            self.task = self.loop.create_task(handling)
+        except Exception as error:  # an author's code may raise anything
+            author_failed(self, error)
+            return
+        self.task.add_done_callback(self.handled)
 
     def handled(self, task: asyncio.Task[None]) -> None:
         """Hear that the handler has returned or failed."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._explain(error)
-        self._follow()
-        self.transport.close()
-        self.writer = None
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
         if self.is_lost:
             self.connections.end(self, self.error)
 
@@ -185,26 +191,27 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
             self.why = self.why or str(error) or type(error).__name__
         elif isinstance(error.__context__ or error, asyncio.LimitOverrunError):
             # StreamReader.readline makes a ValueError of it.
-            self.why = f"line longer than {self.reader._limit} bytes (--limit-line)"  # type: ignore[attr-defined]  # not public
+            self.why = f"line longer than {self.reader._limit} bytes (--limit-line)"
         else:
             author_failed(self, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""
         self.lost()
-        asyncio.StreamReaderProtocol.connection_lost(self, exc)
-        self.is_lost = True
-        self.error = exc
+        StreamProtocol.connection_lost(self, exc)
         if self.task is None or self.task.done():
             self.connections.end(self, exc)
 
-    def eof_received(self) -> bool:
-        """See `asyncio.Protocol`; the handler may go on writing where the transport can do that.
-
-        ``StreamReaderProtocol`` takes it that no TLS transport can.
-        """
-        asyncio.StreamReaderProtocol.eof_received(self)
-        return self.transport.can_write_eof()
+    def turned(self, transport: asyncio.Transport) -> None:
+        """See `StreamProtocol`."""
+        super().turned(transport)
+        secured = transport.get_extra_info("ssl_object")
+        if secured is None or self.is_lost:
+            return
+        self.tls = f"{secured.version()} {secured.cipher()[0]}"
+        with suppress(OSError):  # no descriptor is left
+            # It hides its socket at the end, when the kernel is asked for the last time.
+            self.sock = self._duplicate = self.sock.dup()
 
     def vanished(self) -> bool:
         """See `Connection`."""
@@ -221,7 +228,6 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
 
     def end_input(self) -> None:
         """See `Connection`."""
-        self._follow()
         self.data_received = nothing  # of this instance alone
         self.transport.set_protocol(self)
         read_no_more(self)
@@ -231,39 +237,7 @@ class StreamLink(Connection, asyncio.StreamReaderProtocol):
         """See `Connection`."""
         if self.task is not None:
             self.task.cancel()
-        self._follow()
         self.transport.abort()
-
-    def unsent(self) -> int:
-        """See `Connection`."""
-        self._follow()
-        return super().unsent()
-
-    def _follow(self) -> None:
-        """Take the handler's transport for ours: it is another after ``writer.start_tls()``."""
-        if self.writer is None or self.writer.transport is self.transport:
-            return
-        self.transport = cast("asyncio.Transport", self.writer.transport)
-        if (secured := self.transport.get_extra_info("ssl_object")) is not None:
-            with suppress(OSError):  # gone by now, or no descriptor is left
-                # It hides its socket at the end, when the kernel is asked for the last time.
-                self.sock = self._duplicate = self.sock.dup()
-                self.tls = f"{secured.version()} {secured.cipher()[0]}"
-
-
-def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Start a connection's handler; `asyncio.StreamReaderProtocol` calls this."""
-    transport: Any = writer.transport
-    link: StreamLink = transport.get_protocol()
-    try:
-        handling: Any = link.handler(reader, writer)
-        link.task = asyncio.get_running_loop().create_task(handling)
-        # From Python 3.13 on a writer that is freed before its transport closes warns.
-        link.writer = writer
-    except Exception as error:  # an author's code may raise anything
-        author_failed(link, error)
-        return
-    link.task.add_done_callback(link.handled)
 
 
 def read_no_more(connection: Connection) -> None:

@@ -47,10 +47,10 @@ async def test_a_crew(loop: str, app: str, tmp_path: Path) -> None:
         _, text = await ctl("tasks", admin)
         (line,) = [line for line in text.splitlines() if "  handle() in app.py:" in line]
         assert line.split()[0] in ("1", "2")
-        assert line.split()[-1].startswith("streams.py:")
+        assert line.split()[-1].startswith("reader.py:")
         _, text = await ctl("stacks", admin)
         assert "  handle() in app.py:" in text
-        assert "    StreamReader.readline() in streams.py:" in text
+        assert "    Reader.readline() in reader.py:" in text
         for verb in ("tasks", "stacks"):
             found = json.loads((await ctl(verb, admin, "--json"))[1])
             (task,) = [each for each in found if "handle() in app.py" in "".join(each["stack"])]

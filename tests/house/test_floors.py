@@ -57,6 +57,7 @@ FLOORS: dict[str, int] = {
     "netkit.signals": 1,
     "netkit.starttls.cleartext": 1,
     "netkit.stdio": 1,
+    "netkit.streams": 1,
     "netkit.subprocesses": 1,
     "netkit.sweep": 1,
     "netkit.systemd": 1,

@@ -1,0 +1,1 @@
+"""netkit's own streams: what asyncio's do, and what theirs do not."""
