@@ -114,7 +114,7 @@ def children_cpu() -> float:
 
 ECHO = ("echo", "--api", "protocol")
 WORK = ("benchmarks/peers/work.py:Work",)
-"""About a millisecond for each message, so that the generator's share is small."""
+"""About three milliseconds for each message, so that the generator takes 3 % of them."""
 
 JOBS = [
     Job("connect, 64 B, close", ECHO, "tcp", by_generator(Workload(16, 64, "connect")), 1.8),

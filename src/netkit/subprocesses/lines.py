@@ -20,15 +20,18 @@ class Blocks:
     def feed(self, chunk: bytes) -> bytes:
         """The block that `chunk` completes; empty if there is none."""
         cut = chunk.rfind(b"\n") + 1
-        if cut == len(chunk) and not self._rest:
+        rest = self._rest
+        if cut == len(chunk) and not rest:
             return chunk
-        self._rest += chunk
+        block = b""
         if cut:
-            cut += len(self._rest) - len(chunk)
-        if len(self._rest) - cut >= self._longest:
-            cut = len(self._rest)
-        block = bytes(self._rest[:cut])
-        del self._rest[:cut]
+            piece = memoryview(chunk)
+            block = b"".join((rest, piece[:cut]))  # the one copy
+            rest[:] = piece[cut:]
+        else:
+            rest += chunk
+        if len(rest) >= self._longest:
+            block += self.end()
         return block
 
     def end(self) -> bytes:
