@@ -8,6 +8,7 @@ read; `counting` does it there.
 from __future__ import annotations
 
 import array
+import atexit
 import fcntl
 import socket
 import struct
@@ -62,20 +63,38 @@ def counted(info: bytes) -> tuple[int, int, bool]:
     return received - FIN_RECEIVED[state], sent - resent, PEER_FIRST[state]
 
 
-def tcp_info(descriptor: int) -> bytes:
-    """The kernel's figures for a TCP connection, undecoded, at 1.4 µs; empty where it has none.
+class _Probes(dict[int, socket.SocketType]):
+    """A socket object for each descriptor number ever asked for, never closed by us.
 
-    By the descriptor's number, since uvloop's sockets take three times as long to ask.
+    To make one takes as long as to ask it, for Python looks first whether the number is a
+    socket's. Whose it is when it is asked, the kernel knows by the number alone.
+    """
+
+    def __missing__(self, descriptor: int) -> socket.SocketType:
+        probe = self[descriptor] = _Borrowed(_INET, _STREAM, 0, descriptor)
+        return probe
+
+    def detach(self) -> None:
+        """Forget them, without closing what is not ours."""
+        while self:
+            self.popitem()[1].detach()
+
+
+_PROBES = _Probes()
+atexit.register(_PROBES.detach)
+
+
+def tcp_info(descriptor: int) -> bytes:
+    """The kernel's figures for a TCP connection, undecoded, at 0.6 µs; empty where it has none.
+
+    By the descriptor's number, since uvloop's sockets take five times as long to ask.
     """
     if descriptor < 0 or not COUNTS:
         return b""
-    borrowed = _Borrowed(_INET, _STREAM, 0, descriptor)
     try:
-        info = borrowed.getsockopt(_TCP, _TCP_INFO, _SIZE)
+        info = _PROBES[descriptor].getsockopt(_TCP, _TCP_INFO, _SIZE)
     except OSError:
         return b""  # a Unix socket
-    finally:
-        borrowed.detach()  # without closing the descriptor, which is not ours
     return info if len(info) == _SIZE else b""
 
 

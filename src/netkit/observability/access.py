@@ -70,30 +70,31 @@ def _directly(writer: LineWriter, formatter: TextFormatter) -> Ended:
     """
     now, unix_time, put = asyncio.get_running_loop().time, time.time, writer.put
 
+    def common(parts: tuple[Any, ...]) -> str:
+        """The line of what comes by the thousand, in one expression."""
+        _, when, (host, port), listener, seconds, last = parts
+        state, received, sent, resent = COUNTED(last)
+        return (
+            f"{formatter.clock(when)} {host}:{port} > {listener} "
+            f"{_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
+            f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out: {_CLOSED[state]}"
+        )
+
+    def rare(parts: tuple[Any, ...]) -> str:
+        return f"{formatter.clock(parts[1])} {_line(*parts[2:])}"
+
     def end(connection: Connection, error: BaseException | None) -> None:
-        put((
-            _dated, formatter, unix_time(), connection.peername, connection.listener,
-            now() - connection.began, connection.last, connection.tls, connection.why, error,
-        ))  # fmt: skip
+        peername, listener = connection.peername, connection.listener
+        seconds = now() - connection.began
+        last, tls, why = connection.last, connection.tls, connection.why
+        # Short, in the clear and closed in order, over TCP and IPv4.
+        usual = seconds < 0.999 and not (tls or why or error)
+        if usual and type(last) is bytes and last and peername and len(peername) == 2:
+            put((common, unix_time(), peername, listener, seconds, last))
+            return
+        put((rare, unix_time(), peername, listener, seconds, last, tls, why, error))
 
     return end
-
-
-def _dated(parts: tuple[Any, ...]) -> str:
-    """Make a line from what `_directly` has put down."""
-    _, formatter, when, peername, listener, seconds, last, tls, why, error = parts
-    clock = formatter.clock(when)
-    unknown = not last or isinstance(last, Traffic) or not peername
-    if unknown or tls or why or error or seconds > 0.999 or len(peername) > 2:
-        return f"{clock} {_line(*parts[3:])}"
-    # What comes by the thousand, short connections of TCP over IPv4, in one expression:
-    # 8,600 instructions instead of 15,000, of which format() of the seconds took 1,000.
-    host, port = peername
-    state, received, sent, resent = COUNTED(last)
-    return (
-        f"{clock} {host}:{port} > {listener} {_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
-        f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out: {_CLOSED[state]}"
-    )
 
 
 def _line(

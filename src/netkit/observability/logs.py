@@ -94,6 +94,8 @@ class LineWriter(logging.Handler):
         self._waiting: deque[Line] = deque()
         self._dropped = 0
         self._arrived = threading.Event()
+        self._told = False
+        """Whether it is set; asking that takes a call."""
         self._closing = threading.Event()
         # A daemon: a stalled reader of our log must not keep the process from ending.
         self._thread = threads.start(self._write, "netkit-log")
@@ -113,7 +115,8 @@ class LineWriter(logging.Handler):
             self._dropped += 1
             return
         self._waiting.append(line)
-        if not self._arrived.is_set():
+        if not self._told:
+            self._told = True
             self._arrived.set()
 
     def _write(self) -> None:
@@ -121,6 +124,7 @@ class LineWriter(logging.Handler):
             self._arrived.wait()
             self._closing.wait(GATHER)
             self._arrived.clear()
+            self._told = False  # from here on a line may be too late for what is written next
             self._write_waiting()
         self._write_waiting()
 
