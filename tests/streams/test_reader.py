@@ -119,11 +119,13 @@ def conclude(reader: asyncio.StreamReader, end: str) -> None:
         reader.feed_eof()
 
 
-async def test_a_line_in_single_bytes_is_searched_once() -> None:
-    """A line of many pieces costs no more than they do: nothing is copied again and again."""
+@pytest.mark.parametrize("verb", ["readline", "readexactly"])
+async def test_what_comes_in_single_bytes_is_not_copied_again_and_again(verb: str) -> None:
+    """This would take minutes."""
     size = 300_000
     reader = Reader(2 * size, asyncio.get_running_loop())
-    reading = asyncio.create_task(reader.readline())
+    wanted = reader.readline() if verb == "readline" else reader.readexactly(size + 1)
+    reading = asyncio.create_task(wanted)
     for _ in range(size):
         reader.feed_data(b"x")
         if reader._waiter is None:

@@ -7,7 +7,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.streams.unread import DOZEN, SMALL, Unread
+from netkit.streams.unread import SMALL, Unread
 
 
 def holding(*pieces: bytes) -> Unread:
@@ -64,15 +64,15 @@ def test_single_bytes_take_little_more_than_they_are() -> None:
     for number in range(size):
         unread.add(bytes((number % 256,)))
     held = sum(map(sys.getsizeof, unread._behind)) + sys.getsizeof(unread._behind)
-    assert held < 2 * size
+    assert held < 1.2 * size
     assert unread.take(1000) == b"x" * 1000
     assert unread.take(size) == bytes(range(256)) * (size // 256)
 
 
 def test_large_pieces_are_never_joined_before_they_are_taken() -> None:
-    pieces = [bytes((number,)) * SMALL for number in range(2 * DOZEN)]
+    pieces = [bytes((number,)) * SMALL for number in range(100)]
     unread = holding(*pieces)
-    assert [unread.take(SMALL) for _ in pieces] == pieces
+    assert all(unread.take(SMALL) is piece for piece in pieces)
 
 
 pieces = st.binary(min_size=1, max_size=20) | st.sampled_from(
@@ -80,7 +80,7 @@ pieces = st.binary(min_size=1, max_size=20) | st.sampled_from(
 )
 steps = st.lists(
     st.tuples(st.just("add"), pieces)
-    | st.tuples(st.just("add many"), st.integers(1, 3 * DOZEN))
+    | st.tuples(st.just("add many"), st.integers(1, 200))
     | st.tuples(st.just("take"), st.integers(1, 3 * SMALL))
     | st.tuples(st.just("find"), st.sampled_from([(b"\n",), (b"\r\n",), (b"\r\n", b"\n")])),
     max_size=60,

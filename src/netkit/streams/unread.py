@@ -8,8 +8,8 @@ the way out of it. Here:
 - What does not hold a separator yet is put together in a bytearray, to which all that
   arrives is added until that is empty. So each byte is copied and searched once, however
   long the line and however small the pieces.
-- Small pieces that nobody takes are joined by the dozen, so that a peer who sends single
-  bytes makes hardly more memory grow than they are.
+- Small pieces behind one that nobody takes share a bytearray, so that a peer who sends
+  single bytes takes no more memory than they are.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from typing import Any
 
 SMALL = 1024
 """Bytes from which a piece is worth its object, of some 40 bytes."""
-
-DOZEN = 64
-"""Small pieces that are joined: 64 single bytes, with an object for all, take 1.7 each."""
 
 
 class Unread:
@@ -31,11 +28,9 @@ class Unread:
         """The piece in front; b"" if there is none, or all is put together."""
         self.start = 0
         """Where its unread part begins, which is not empty unless it is."""
-        self._behind: list[bytes] = []
-        """The pieces behind it."""
+        self._behind: list[bytes | bytearray] = []
+        """The pieces behind it; a bytearray is several small ones."""
         self._size_behind = 0
-        self._small = 0
-        """How many of the last ones are small."""
         self._together = bytearray()
         """All there is, in place of pieces."""
 
@@ -53,9 +48,7 @@ class Unread:
         if self._together:
             self._together += data
         else:
-            self._behind.append(data)
-            self._size_behind += len(data)
-            self._mind_small(data)
+            self._add_behind(data)
         return len(self)
 
     def take(self, most: int) -> bytes:
@@ -71,15 +64,18 @@ class Unread:
         if not self._behind:
             self.front, self.start = b"", 0
             return taken
-        parts, missing = [taken], most - len(taken)
-        self._advance()
-        while missing and self.front:
-            if missing < len(self.front):
-                parts.append(self.take(missing))
+        parts: list[bytes | bytearray] = [taken]
+        missing, whole = most - len(taken), 0
+        for piece in self._behind:
+            if len(piece) > missing:
                 break
-            parts.append(self.front)
-            missing -= len(self.front)
-            self._advance()
+            parts.append(piece)
+            missing -= len(piece)
+            whole += 1
+        self._advance(whole)
+        if missing and self.front:
+            parts.append(self.front[:missing])
+            self.start = missing
         return b"".join(parts)
 
     def find(self, separators: tuple[Any, ...], seen: int) -> tuple[int, int]:
@@ -94,18 +90,20 @@ class Unread:
             found = _find(self._together, 0, separators, seen)
         return found
 
-    def _advance(self) -> None:
-        """Put the next piece in front, where all of the first is taken."""
-        self.start = 0
-        self.front = self._behind.pop(0) if self._behind else b""
-        self._size_behind -= len(self.front)
-        self._small = min(self._small, len(self._behind))
+    def _add_behind(self, data: bytes) -> None:
+        self._size_behind += len(data)
+        if len(data) >= SMALL:
+            self._behind.append(data)
+        elif self._behind and type(self._behind[-1]) is bytearray:
+            self._behind[-1] += data
+        else:
+            self._behind.append(bytearray(data))
 
-    def _mind_small(self, data: bytes) -> None:
-        self._small = self._small + 1 if len(data) < SMALL else 0
-        if self._small == DOZEN:
-            self._small = 0
-            self._behind[-DOZEN:] = [b"".join(self._behind[-DOZEN:])]
+    def _advance(self, whole: int) -> None:
+        """Put the next piece in front, where that and `whole` behind it are taken."""
+        self.front, self.start = b"".join(self._behind[whole : whole + 1]), 0
+        self._size_behind -= sum(map(len, self._behind[: whole + 1]))
+        del self._behind[: whole + 1]
 
     def _put_together(self) -> None:
         self._together += memoryview(self.front)[self.start :]
@@ -113,7 +111,7 @@ class Unread:
             self._together += each
         self.front, self.start = b"", 0
         self._behind.clear()
-        self._size_behind = self._small = 0
+        self._size_behind = 0
 
     def _take_together(self, most: int) -> bytes:
         taken = bytes(self._together[:most])
