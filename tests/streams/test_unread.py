@@ -7,7 +7,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.streams.unread import SMALL, Unread
+from netkit.streams.unread import LARGE, SMALL, Unread
 
 
 def holding(*pieces: bytes) -> Unread:
@@ -35,6 +35,15 @@ def test_several_pieces_are_joined_up_to_what_is_asked_for() -> None:
     unread = holding(b"one", b"two", b"three")
     assert unread.take(8) == b"onetwoth"
     assert (unread.take(100), len(unread)) == (b"ree", 0)
+
+
+def test_who_takes_some_gets_a_large_piece_alone_and_small_ones_together() -> None:
+    large = b"x" * LARGE
+    unread = holding(b"one", b"two", large, large)
+    assert unread.take_some(6) == b"onetwo"
+    assert unread.take_some(1_000_000) is large
+    assert unread.take_some(10) == b"x" * 10
+    assert unread.take_some(LARGE) == b"x" * (LARGE - 10)
 
 
 def test_lines_of_one_piece_leave_it_where_it_is() -> None:

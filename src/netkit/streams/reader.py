@@ -87,7 +87,7 @@ class Reader(asyncio.StreamReader):
     async def read(self, n: int = -1) -> bytes:
         """Read what there is, at most `n` bytes, once there is something; -1: up to the end.
 
-        b"" means the end.
+        b"" means the end. Of much that has come in large pieces it is the first.
         """
         if self._exception is not None:
             raise self._exception
@@ -98,7 +98,7 @@ class Reader(asyncio.StreamReader):
             if self._eof:
                 return b""
             await self._arrival("read")
-        taken = unread.take(n)
+        taken = unread.take_some(n)
         if self._paused:
             self._relieve()
         return taken

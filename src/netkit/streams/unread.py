@@ -4,7 +4,8 @@
 the way out of it. Here:
 
 - A piece that is taken whole is handed out itself, without a copy.
-- What is taken of several pieces is copied once, when they are joined.
+- What is taken of several pieces is copied once, when they are joined. Who takes what there
+  is gets a large piece alone, so that under TLS it is no more than a record.
 - What does not hold a separator yet is put together in a bytearray, to which all that
   arrives is added until that is empty. So each byte is copied and searched once, however
   long the line and however small the pieces.
@@ -18,6 +19,10 @@ from typing import Any
 
 SMALL = 1024
 """Bytes from which a piece is worth its object, of some 40 bytes."""
+
+
+LARGE = 16_384
+"""Bytes from which a piece is taken alone: another turn of a handler costs less than to join it."""
 
 
 class Unread:
@@ -77,6 +82,11 @@ class Unread:
             parts.append(self.front[:missing])
             self.start = missing
         return b"".join(parts)
+
+    def take_some(self, most: int) -> bytes:
+        """Take bytes off the front: a large piece, or all there are; at most `most`."""
+        front = len(self.front) - self.start
+        return self.take(min(front, most) if front >= LARGE else most)
 
     def find(self, separators: tuple[Any, ...], seen: int) -> tuple[int, int]:
         """Where the first separator begins and ends; (0, 0) if there is none.
