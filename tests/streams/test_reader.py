@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.streams import Reader
@@ -73,19 +73,22 @@ def told(task: asyncio.Task[Any]) -> Any:
             return repr(error)
 
 
-data = st.sampled_from([b"", b"\n", b"\r", b"\r\n", b"a", b"one\ntwo\n", b"one\r\ntwo", b"x" * 19])
+words = st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b"two", b"x" * 6, b"y" * 13])
+"""Of which lines of all lengths around the limit are made, in pieces cut anywhere."""
 steps = st.lists(
-    st.tuples(st.just("feed"), data | st.binary(max_size=50))
+    st.tuples(st.just("feed"), st.lists(words, max_size=6).map(b"".join))
     | st.tuples(st.just("read"), st.sampled_from([-1, 0, 1, 3, 20, 100]))
     | st.tuples(st.just("readexactly"), st.sampled_from([-1, 0, 1, 3, 20, 100]))
     | st.tuples(st.just("readline"), st.none())
     | st.tuples(st.just("readuntil"), st.sampled_from([b"\n", b"\r\n", b"two", b""]))
+    | st.tuples(st.just("feed and readline"), st.lists(words, max_size=6).map(b"".join))
     | st.tuples(st.just("cancel"), st.none()),
-    max_size=30,
+    max_size=40,
 )
 ends = st.sampled_from([None, "eof", "exception"])
 
 
+@settings(max_examples=400)
 @given(steps, ends, st.integers(0, 30))
 def test_it_reads_as_asyncio_does(steps: list[tuple[str, Any]], end: str | None, when: int) -> None:
     async def compare() -> None:
@@ -95,10 +98,12 @@ def test_it_reads_as_asyncio_does(steps: list[tuple[str, Any]], end: str | None,
             for side in sides:
                 if number == when and end is not None:
                     conclude(side.reader, end)
-                if verb == "feed" and not (end is not None and number >= when):
+                if verb.startswith("feed") and not (end is not None and number >= when):
                     side.reader.feed_data(what)
-                elif verb == "cancel" and side.reading is not None:
+                if verb == "cancel" and side.reading is not None:
                     side.reading.cancel()
+                elif verb == "feed and readline" and side.reading is None:
+                    side.begin("readline")
                 elif verb.startswith("read") and side.reading is None:
                     side.begin(verb, *([] if what is None else [what]))
                 await side.settle()
@@ -132,6 +137,21 @@ async def test_what_comes_in_single_bytes_is_not_copied_again_and_again(verb: st
             await asyncio.sleep(0)  # a turn of the loop
     reader.feed_data(b"\n")
     assert await reading == b"x" * size + b"\n"
+
+
+@pytest.mark.parametrize("kind", [asyncio.StreamReader, Reader])
+async def test_the_peer_is_held_back_above_twice_the_limit_and_until_it(kind: Any) -> None:
+    reader = kind(LIMIT, asyncio.get_running_loop())
+    transport = Transport()
+    reader.set_transport(transport)
+    reader.feed_data(b"x" * 2 * LIMIT)
+    assert not transport.paused
+    reader.feed_data(b"x")
+    assert transport.paused
+    await reader.readexactly(LIMIT)
+    assert transport.paused
+    await reader.readexactly(1)
+    assert not transport.paused
 
 
 async def test_one_of_several_separators() -> None:
