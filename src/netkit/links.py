@@ -146,12 +146,11 @@ class StreamLink(Connection, StreamProtocol):
     """
 
     handler: StreamHandler
-    loop: asyncio.AbstractEventLoop
     _duplicate: socket.socket | None = None
     """Of its socket, once the handler has started TLS by the loop's own means."""
 
     def __init__(self) -> None:
-        StreamProtocol.__init__(self, self.connections.limits.line, self.loop)
+        StreamProtocol.__init__(self, self.connections.limits.line)
         self.task: asyncio.Task[None] | None = None
         self.writer: Writer | None = None
 

@@ -57,18 +57,20 @@ async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Strea
             done.set()
 
 
-async def turns() -> None:
+async def held_up(writer: asyncio.StreamWriter, drains: int = 1) -> list[asyncio.Task[None]]:
+    """Write more than there is room for, and begin so many drains, which wait."""
+    writer.write(MUCH)
+    draining = [asyncio.create_task(writer.drain()) for _ in range(drains)]
     for _ in range(5):
         await asyncio.sleep(0)  # a turn of the loop
+    assert not any(each.done() for each in draining)
+    return draining
 
 
 async def test_all_who_drain_wait_until_there_is_room() -> None:
     async with connected() as (_, writer, peer):
         await writer.drain()
-        writer.write(MUCH)
-        draining = [asyncio.create_task(writer.drain()) for _ in range(3)]
-        await turns()
-        assert not any(each.done() for each in draining)
+        draining = await held_up(writer, 3)
         draining[1].cancel()
         await peer.read(len(MUCH))
         await draining[0]
@@ -79,9 +81,7 @@ async def test_all_who_drain_wait_until_there_is_room() -> None:
 
 async def test_a_reset_is_told_to_who_drains() -> None:
     async with connected() as (reader, writer, peer):
-        writer.write(MUCH)
-        draining = asyncio.create_task(writer.drain())
-        await turns()
+        (draining,) = await held_up(writer)
         peer.reset()
         with pytest.raises(ConnectionError):
             await draining
@@ -103,9 +103,7 @@ async def test_an_end_in_order_is_told_to_who_drains() -> None:
 
 async def test_who_closes_while_others_drain_lets_them_go() -> None:
     async with connected() as (_, writer, _):
-        writer.write(MUCH)
-        draining = asyncio.create_task(writer.drain())
-        await turns()
+        (draining,) = await held_up(writer)
         writer.transport.abort()
         await draining
 
@@ -117,10 +115,7 @@ async def test_a_writer_made_by_hand() -> None:
         own = asyncio.StreamWriter(
             transport, transport.get_protocol(), reader, asyncio.get_running_loop()
         )
-        own.write(MUCH)
-        draining = asyncio.create_task(own.drain())
-        await turns()
-        assert not draining.done()
+        (draining,) = await held_up(own)
         await peer.read(len(MUCH))
         await draining
         own.close()

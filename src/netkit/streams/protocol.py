@@ -19,15 +19,16 @@ class StreamProtocol(asyncio.Protocol):
     names that it has in `asyncio.StreamReaderProtocol`.
     """
 
+    loop: asyncio.AbstractEventLoop
+    """Set by the subclass."""
     transport: asyncio.Transport
     _resumed: list[asyncio.Future[None]] | None = None
     """Those who wait in ``drain()``."""
     _closed: asyncio.Future[None] | None = None
     """Of those who wait in ``wait_closed()``."""
 
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.reader = Reader(limit, loop)
+    def __init__(self, limit: int) -> None:
+        self.reader = Reader(limit, self.loop)
         self.data_received = self.reader.feed_data
         self.is_full = False
         """Whether more should not be written for now."""
@@ -73,7 +74,7 @@ class StreamProtocol(asyncio.Protocol):
             raise ConnectionResetError("Connection lost")
         if not self.is_full:
             return
-        waiting = self._loop.create_future()
+        waiting = self.loop.create_future()
         if self._resumed is None:
             self._resumed = []
         self._resumed.append(waiting)
@@ -81,7 +82,7 @@ class StreamProtocol(asyncio.Protocol):
 
     def _get_close_waiter(self, _: Any) -> asyncio.Future[None]:
         if self._closed is None:
-            self._closed = self._loop.create_future()
+            self._closed = self.loop.create_future()
             if self.is_lost:
                 _settle(self._closed, self.error)
         return self._closed

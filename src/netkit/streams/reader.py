@@ -12,8 +12,9 @@ from netkit.streams.unread import Unread
 class Reader(asyncio.StreamReader):
     """An `asyncio.StreamReader` to its callers: the same methods, results and exceptions.
 
-    With two exceptions: a separator may be one of several on each Python (asyncio: from 3.13
-    on), and ``read()`` never returns b"" before the end because somebody else was faster.
+    With three exceptions: a separator may be one of several on each Python (asyncio: from 3.13
+    on); ``read()`` never returns b"" before the end because somebody else was faster; and of
+    much that has come in large pieces it gives the first alone.
 
     What comes at once, or within one piece, is read without a second coroutine.
     """
@@ -49,7 +50,7 @@ class Reader(asyncio.StreamReader):
             return
         size = self._unread.add(data if type(data) is bytes else bytes(data))
         waiter = self._waiter
-        if waiter is not None:
+        if waiter is not None:  # as `_woken`, in the frame that runs for each message
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
@@ -59,19 +60,17 @@ class Reader(asyncio.StreamReader):
     def feed_eof(self) -> None:
         """Hear that nothing more comes."""
         self._eof = True
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        if waiter := self._woken():
             waiter.set_result(None)
 
     def set_exception(self, exc: Exception) -> None:
         """Have this raised by whoever reads, now and from now on."""
         self._exception = exc
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        if waiter := self._woken():
             waiter.set_exception(exc)
 
     def surrender(self) -> bytes:
-        """Take away what is unread, for one who reads from now on in another way."""
+        """Take away all that is unread: at the end, or since it is another's to read."""
         return self._take(len(self._unread)) if self._unread else b""
 
     # What a handler calls.
@@ -87,7 +86,7 @@ class Reader(asyncio.StreamReader):
     async def read(self, n: int = -1) -> bytes:
         """Read what there is, at most `n` bytes, once there is something; -1: up to the end.
 
-        b"" means the end. Of much that has come in large pieces it is the first.
+        b"" means the end.
         """
         if self._exception is not None:
             raise self._exception
@@ -190,6 +189,11 @@ class Reader(asyncio.StreamReader):
             self._resume()
         self._waiter = waiter = self._loop.create_future()
         return waiter
+
+    def _woken(self) -> asyncio.Future[None] | None:
+        """Take away what a reader waits for; None if nobody waits any more."""
+        waiter, self._waiter = self._waiter, None
+        return None if waiter is None or waiter.done() else waiter
 
     def _take(self, most: int) -> bytes:
         taken = self._unread.take(most)

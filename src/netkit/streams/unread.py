@@ -7,8 +7,8 @@ the way out of it. Here:
 - What is taken of several pieces is copied once, when they are joined. Who takes what there
   is gets a large piece alone, so that under TLS it is no more than a record.
 - What does not hold a separator yet is put together in a bytearray, to which all that
-  arrives is added until that is empty. So each byte is copied and searched once, however
-  long the line and however small the pieces.
+  arrives is added until that is empty. So each byte is searched once, and copied in and
+  out, however long the line and however small the pieces.
 - Small pieces behind one that nobody takes share a bytearray, so that a peer who sends
   single bytes takes no more memory than they are.
 """
@@ -124,7 +124,7 @@ class Unread:
         self._size_behind = 0
 
     def _take_together(self, most: int) -> bytes:
-        taken = bytes(self._together[:most])
+        taken = bytes(memoryview(self._together)[:most])
         del self._together[:most]  # moves nothing: a bytearray knows where it begins
         return taken
 
