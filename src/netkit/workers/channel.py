@@ -33,6 +33,8 @@ class Channel:
 
     def say(self, what: str, /, **more: Any) -> None:
         """Send a message; if the other side is gone, nobody hears it."""
+        if self._writer.is_closing():  # since the other side hung up; uvloop's would raise
+            return
         self._writer.write(json.dumps({"is": what, **more}).encode() + b"\n")
 
     async def hear(self) -> dict[str, Any] | None:
