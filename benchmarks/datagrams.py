@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from math import nan
 from statistics import median
 
@@ -34,7 +35,7 @@ CALLS = (
 IPERF = "iperf3 -u"
 AIMS = {"send": 0.4, "receive": 0.5}
 """Least shares of what C with offload does."""
-NOTES = """Sends: to a socket that nobody reads. Receives: as fast as nothing is lost. In a flood:
+NOTES = """Sends: to a C program that takes all. Receives: as fast as nothing is lost. In a flood:
 what is left of all that C can send; of iperf3, of what its own client sends. Medians of the
 rounds; in brackets quartiles of the ratios. CPU is the program's own, with the kernel's work in
 its calls."""
@@ -107,19 +108,15 @@ def mega(value: float) -> str:
 
 def contenders(loops: tuple[str, ...]) -> list[Contender]:
     """Everybody who is installed."""
-    python = (sys.executable, "-m", "benchmarks.peers.datagrams")
     found = []
     for loop in loops:
-        for name, way in (
-            ("netkit", "netkit"),
-            ("netkit, no repair", "forgetful"),
-            ("netkit, no offload", "drain"),
-            ("plain", "plain"),
-        ):
-            on = ("--loop", loop)
-            sends = (*python, "send", way, "{port}", "{size}", *on) if way != "drain" else ()
-            receives = (*python, "receive", way, "{port}", *on) if way != "forgetful" else ()
-            found.append(Contender(f"{name}, {loop}", sends, receives))
+        ours, plain = partial(python, loop, "datagrams"), partial(python, loop, "plain_datagrams")
+        found += [
+            Contender(f"netkit, {loop}", ours("send", "netkit"), ours("receive", "netkit")),
+            Contender(f"netkit, no repair, {loop}", ours("send", "forgetful")),
+            Contender(f"netkit, no offload, {loop}", (), ours("receive", "drain")),
+            Contender(f"plain, {loop}", plain("send"), plain("receive")),
+        ]
     if path := shutil.which("socat"):
         from_zero = (path, "-u", "-b", "{size}", "OPEN:/dev/zero", f"UDP4-SENDTO:{HOST}:{{port}}")
         to_null = (path, "-u", f"UDP4-RECV:{{port}},bind={HOST},rcvbuf=4194304", "OPEN:/dev/null")
@@ -131,6 +128,12 @@ def contenders(loops: tuple[str, ...]) -> list[Contender]:
         by = (program, "send", out, "{port}", "{size}"), (program, "receive", into, "{port}")
         found.append(Contender(name, *by))
     return found
+
+
+def python(loop: str, module: str, *words: str) -> tuple[str, ...]:
+    """The words of one of ours."""
+    start = (sys.executable, "-m", f"benchmarks.peers.{module}")
+    return (*start, *words, "{port}", "{size}", "--loop", loop)
 
 
 def measured(asked: Asked) -> Found:

@@ -1,9 +1,9 @@
 """One window of datagrams on loopback, counted by the kernel and not by who sends or receives.
 
-A sender sends to a socket of ours that nobody reads: what has arrived there is what the kernel
-says was dropped. A receiver is given a flood by the same C program that is the fastest
-sender; what it has received is what was sent less what its socket dropped. A socket that
-takes runs (UDP_GRO) counts a run that is dropped as one: it is multiplied by its length.
+A sender sends to a C program on the other core that takes all without ever sleeping. A receiver
+is given a flood by the same C program that is the fastest sender; what it has received is what
+was sent less what its socket dropped. A socket that takes runs (UDP_GRO) counts a run that is
+dropped as one: it is multiplied by its length.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from select import select
+from typing import Any
 
 from benchmarks.crew import cpu
 from benchmarks.load import compiled
@@ -56,14 +58,25 @@ class Window:
 
 def sent(name: str, command: Command, sink: socket.socket, size: int, seconds: float) -> Window:
     """What a sender sends to `sink`, some time after it has begun."""
-    with started(name, command) as process:
-        wait(lambda: dropped(sink) > 0, process, name)
-        time.sleep(seconds / 4)  # the warm-up
-        each = len(sink.recv(1 << 16)) // size  # one arrival, as long as all
-        count, used, since = dropped(sink), cpu([process.pid]), time.perf_counter()
-        time.sleep(seconds)  # what is measured
-        took, count = time.perf_counter() - since, (dropped(sink) - count) % _WRAP
-        return Window(count * each, 0, took, cpu([process.pid]) - used)
+    words = map(str, ["sink", size, seconds, sink.fileno()])
+    reading = subprocess.Popen(
+        [compiled("peers/datagrams.c"), *words],
+        pass_fds=[sink.fileno()],
+        stdout=subprocess.PIPE,
+        preexec_fn=partial(pin, cores()[1]),
+    )
+    with reading:
+        try:
+            with started(name, command) as process:
+                says: Any = reading.stdout
+                wait(lambda: bool(select([says], [], [], 0)[0]), process, name)
+                says.readline()  # the warm-up is over
+                used = cpu([process.pid])
+                told = json.loads(says.readline())
+                used = cpu([process.pid]) - used
+        finally:
+            reading.kill()
+    return Window(int(told["arrived"]), 0, told["seconds"], used)
 
 
 def received(
@@ -122,9 +135,9 @@ def free_tcp_port() -> int:
 
 @contextmanager
 def sink() -> Iterator[tuple[socket.socket, int]]:
-    """A socket that takes runs, full with the first one, and its port."""
+    """A socket that takes runs, and its port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.setsockopt(socket.SOL_UDP, UDP_GRO, 1)
         sock.bind((HOST, 0))
         yield sock, int(sock.getsockname()[1])

@@ -3,10 +3,15 @@
  *   datagrams send sendto|sendmmsg|gso PORT SIZE       until killed
  *   datagrams receive recv|recvmmsg|gro PORT           until killed
  *   datagrams flood PORT SIZE SECONDS FD FULL
+ *   datagrams sink SIZE SECONDS FD
  *
  * `flood` sends a feed by GSO for so many seconds, but only while the receiver's socket, of which FD
  * is a duplicate, is less full than FULL per cent (100: it does not look). Then it waits until
  * that is empty and says how many datagrams it sent and how many seconds all took.
+ *
+ * `sink` takes what arrives at FD, a socket with UDP_GRO, without ever sleeping: to wake a reader up
+ * would be the sender's work. It begins a quarter of SECONDS after the first datagram, says so,
+ * and at the end how many arrived, those included that the socket had no room for.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -177,6 +182,43 @@ static void flood(int port, int size, double seconds, int receiver, int full)
     printf("{\"sent\": %ld, \"seconds\": %f}\n", sent, now() - from);
 }
 
+/* Calls of recv that found something until `until`, or one if that is 0; bytes are added. */
+static long drain(int fd, double until, long *bytes)
+{
+    long calls = 0;
+    while (until ? now() < until : !calls) {
+        ssize_t length = recv(fd, data, ROOM, MSG_DONTWAIT);
+        calls += length > 0;
+        *bytes += length > 0 ? length : 0;
+    }
+    return calls;
+}
+
+static uint32_t dropped(int fd)
+{
+    uint32_t memory[9];
+    socklen_t length = sizeof memory;
+    if (getsockopt(fd, SOL_SOCKET, MEMINFO, memory, &length))
+        fail("SO_MEMINFO");
+    return memory[8];
+}
+
+static void sink(int size, double seconds, int fd)
+{
+    long bytes = 0, calls;
+    drain(fd, 0, &bytes);
+    drain(fd, now() + seconds / 4, &bytes);
+    printf("{}\n");
+    fflush(stdout);
+    uint32_t lost = dropped(fd);
+    double from = now();
+    bytes = 0;
+    calls = drain(fd, from + seconds, &bytes);
+    double took = now() - from, each = calls ? (double)bytes / calls / size : 1;
+    lost = dropped(fd) - lost; /* runs, as long as those that came */
+    printf("{\"arrived\": %.0f, \"seconds\": %f}\n", bytes / (double)size + lost * each, took);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && !strcmp(argv[1], "send"))
@@ -185,6 +227,8 @@ int main(int argc, char **argv)
         receive_all(argv[2], atoi(argv[3]));
     else if (argc == 7 && !strcmp(argv[1], "flood"))
         flood(atoi(argv[2]), atoi(argv[3]), atof(argv[4]), atoi(argv[5]), atoi(argv[6]));
+    else if (argc == 5 && !strcmp(argv[1], "sink"))
+        sink(atoi(argv[2]), atof(argv[3]), atoi(argv[4]));
     else
         return fprintf(stderr, "see the first lines of datagrams.c\n"), 2;
     return 0;

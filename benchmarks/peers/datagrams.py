@@ -1,8 +1,8 @@
 """Datagrams by Python: ``python -m benchmarks.peers.datagrams send|receive WAY PORT [SIZE]``.
 
-``plain`` is a `DatagramProtocol` as everybody writes it. ``netkit`` is what `netkit listen` and
-`netkit serve broadcast` run: headers, numbers and statistics included; ``forgetful`` keeps nothing
-for repair, and ``drain`` reads without UDP_GRO. All until killed.
+``netkit`` is what `netkit listen` and `netkit serve broadcast` run: headers, numbers and statistics
+included; ``forgetful`` keeps nothing for repair, and ``drain`` reads without UDP_GRO. All until
+killed.
 """
 
 from __future__ import annotations
@@ -28,31 +28,8 @@ from netkit.servers.broadcast.transmitter import Transmitter
 from netkit.servers.broadcast.window import Window
 
 HOST = "127.0.0.1"
-TURN = 64
-"""Calls in one turn of the loop: as many for all."""
-
-
-class Counting(asyncio.DatagramProtocol):
-    """Counts what comes."""
-
-    count = 0
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        """See `asyncio.DatagramProtocol`."""
-        self.count += 1
-
-
-async def send_plainly(port: int, size: int) -> None:
-    """One call for each datagram."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(
-        asyncio.DatagramProtocol, remote_addr=(HOST, port)
-    )
-    data = bytes(size)
-    while True:
-        for _ in range(TURN):
-            transport.sendto(data)
-        await asyncio.sleep(0)  # a turn of the loop
+READY = 1024
+"""Payloads that a fast source has ready at a time."""
 
 
 async def send_feed(port: int, size: int, *, window: bool) -> None:
@@ -64,18 +41,10 @@ async def send_feed(port: int, size: int, *, window: bool) -> None:
     route = Route(sending(Address("udp", HOST, port)), transmitter.received)
     await route.open()
     transmitter.ways.append(route)
-    payloads = [bytes(size - SIZE)] * (16 * TURN)
+    payloads = [bytes(size - SIZE)] * READY
     while True:
         await transmitter.send(payloads)
         await asyncio.sleep(0)  # a turn of the loop
-
-
-async def receive_plainly(port: int) -> None:
-    """One call of `datagram_received` for each datagram."""
-    sock = receiving(Address("udp", HOST, port)).sock
-    loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(Counting, sock=sock)
-    await loop.create_future()
 
 
 async def receive_feed(port: int, *, offload: bool) -> None:
@@ -102,18 +71,13 @@ def main() -> None:
     """Send or receive as the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["send", "receive"])
-    parser.add_argument("way", choices=["plain", "netkit", "forgetful", "drain"])
+    parser.add_argument("way", choices=["netkit", "forgetful", "drain"])
     parser.add_argument("port", type=int)
     parser.add_argument("size", type=int, nargs="?", default=64)
     parser.add_argument("--loop", choices=LOOPS, default="asyncio")
     asked = parser.parse_args()
     if asked.what == "send":
-        if asked.way == "plain":
-            work = send_plainly(asked.port, asked.size)
-        else:
-            work = send_feed(asked.port, asked.size, window=asked.way == "netkit")
-    elif asked.way == "plain":
-        work = receive_plainly(asked.port)
+        work = send_feed(asked.port, asked.size, window=asked.way == "netkit")
     else:
         work = receive_feed(asked.port, offload=asked.way != "drain")
     with asyncio.Runner(loop_factory=LOOPS[asked.loop]) as runner:

@@ -16,10 +16,11 @@ from netkit.feeds.sealing import Sealing
 NUMBER = 16
 """Where the sequence number stands in a header, in 8 bytes."""
 
-MOST = 256
-"""Datagrams of a batch: their numbers change at most once in more than the lowest byte."""
+MOST = 1024
+"""Datagrams of a batch. What Python does for each batch costs as much as several system calls;
+so many of 1,200 bytes still are in the nearer caches when they are sent."""
 
-_LOW = bytes(range(256)) * 2  # the lowest byte of consecutive numbers, for `MOST` of them
+_LOW = bytes(range(256)) * (MOST // 256 + 1)  # the lowest byte of `MOST` consecutive numbers
 
 
 class Batch:
@@ -35,8 +36,10 @@ class Batch:
         self.first = first
         self._payloads, self._header, self._seal = payloads, header, seal
         room = bytes(seal)
+        parts = list(payloads)
+        parts[0] = header + parts[0]
         # A bytearray's own join, since joined bytes would have to be copied to be numbered.
-        self.buffer = bytearray(room + header).join([header + payloads[0], *payloads[1:]])
+        self.buffer = bytearray(room + header).join(parts)
         if seal:
             self.buffer += room
         self._number()
@@ -62,16 +65,15 @@ class Batch:
             self.buffer[end - self._seal : end] = sealing.sign(covered)
 
     def _number(self) -> None:
-        first, size = self.first, self.size
+        first, size, stop = self.first, self.size, self.first + self.count
         low = first & 0xFF
         self.buffer[NUMBER + 7 :: size] = _LOW[low : low + self.count]
-        below = 256 - low  # those whose number has the first one's higher bytes
-        if below < self.count:
-            higher = (first + below).to_bytes(8, "big")
-            start = below * size + NUMBER
+        for number in range(first - low + 256, stop, 256):  # each with other higher bytes
+            higher, count = (number >> 8).to_bytes(7, "big"), min(256, stop - number)
             for at in range(7):
-                if self.buffer[start + at] != higher[at]:
-                    self.buffer[start + at :: size] = bytes([higher[at]]) * (self.count - below)
+                if higher[at] != self._header[NUMBER + at]:
+                    start = (number - first) * size + NUMBER + at
+                    self.buffer[start : start + count * size : size] = bytes([higher[at]]) * count
 
 
 def _cut(buffer: bytearray, size: int, first: int, number: int) -> bytes:

@@ -12,7 +12,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from operator import countOf
 
 from netkit.feeds.cookies import Peer
 from netkit.feeds.format import Kind, MalformedError, unpack
@@ -25,10 +24,6 @@ from netkit.servers.broadcast.sender import Sender
 from netkit.servers.broadcast.subscribers import Event
 
 log = logging.getLogger("netkit.server")
-
-CALLS = 4
-"""System calls that a batch takes at most: what Python does for each batch costs as much as a
-few calls, and at so many a batch still is in the processor's caches."""
 
 QUIET = 1.0
 """Seconds without an ask after which, at the end, nobody is taken to miss anything."""
@@ -198,10 +193,10 @@ class Transmitter:
 
     def _fit(self, size: int) -> int:
         """How many payloads of this size go out as one batch."""
-        in_a_call = max(1, min(SEGMENTS, LONGEST // max(1, self.whole(size))))
-        if self._sender is None or self._sender.sealed:
-            return in_a_call  # seals take long, and nothing else runs meanwhile
-        return min(MOST, CALLS * in_a_call)
+        if self._sender is not None and not self._sender.sealed:
+            return MOST
+        # As a call takes. Seals take long, and nothing else runs meanwhile.
+        return max(1, min(SEGMENTS, LONGEST // max(1, self.whole(size))))
 
     def _most(self, size: int) -> int:
         """How many payloads of this size may go out together, at this rate."""
@@ -232,8 +227,9 @@ class Transmitter:
 def runs(payloads: Sequence[bytes], most: Callable[[int], int]) -> Iterator[Sequence[bytes]]:
     """Cut into runs of equal length, of at most so many as `most` says of that length."""
     whole = len(payloads)
-    if whole and countOf(map(len, payloads), len(payloads[0])) == whole:
-        limit = most(len(payloads[0]))  # all alike: what a fast source sends
+    size = len(payloads[0]) if payloads else 0
+    if not [each for each in payloads if len(each) != size]:  # the fastest way to see it
+        limit = most(size)  # all alike: what a fast source sends
         for start in range(0, whole, limit):
             yield payloads[start : start + limit]
         return

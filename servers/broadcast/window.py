@@ -6,9 +6,11 @@ sent it: of a batch it costs less to make one datagram again than to keep all in
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 
 @dataclass(slots=True)
@@ -23,11 +25,14 @@ class Run:
     """Makes the one with this number as it was sent."""
 
 
+_FIRST = attrgetter("first")
+
+
 class Window:
     """The last datagrams of a feed: at most `most`, in `most_bytes`, for `seconds`.
 
-    To append takes constant time for each run, to find one of its datagrams at most a look
-    for each of them. A run leaves as a whole when bytes or age ask for it.
+    To append takes constant time for each run, to find a datagram a bisection. A run leaves
+    as a whole when bytes or age ask for it.
     """
 
     def __init__(
@@ -36,7 +41,6 @@ class Window:
         self.most = most
         self._most_bytes, self._seconds = most_bytes, seconds
         self._runs: deque[Run] = deque()
-        self._by_first: dict[int, Run] = {}
         self._bytes = 0
         self._next = 1
 
@@ -62,10 +66,8 @@ class Window:
 
     def append(self, count: int, size: int, again: Callable[[int], bytes], now: float) -> None:
         """Keep the next `count` datagrams, of `size` bytes each; `again` makes one anew."""
-        first = self._next
+        self._runs.append(Run(self._next, self._next + count, size, now, again))
         self._next += count
-        run = self._by_first[first] = Run(first, self._next, size, now, again)
-        self._runs.append(run)
         self._bytes += count * size
         self.expire(now)
 
@@ -73,9 +75,7 @@ class Window:
         """This datagram as it was sent, or None if it was not yet or is gone."""
         if not self.oldest <= sequence < self._next:
             return None
-        first = sequence
-        while (run := self._by_first.get(first)) is None:
-            first -= 1
+        run = self._runs[bisect(self._runs, sequence, key=_FIRST) - 1]
         return run.again(sequence)
 
     def expire(self, now: float) -> None:
@@ -85,5 +85,5 @@ class Window:
             run = runs[0]
             if run.stop > lowest and self._bytes <= self._most_bytes and run.at >= earliest:
                 return
-            del runs[0], self._by_first[run.first]
+            del runs[0]
             self._bytes -= (run.stop - run.first) * run.size

@@ -125,5 +125,4 @@ def test_as_a_list_would_do_it(
             n: found for n in range(model.last + 2) if (found := window.find(n)) is not None
         } == kept
         assert len(window) == len(kept)
-        assert len(window._by_first) == len(window._runs)
         assert window.size == sum(len(each) for run in model.runs for _, each, _ in run)
