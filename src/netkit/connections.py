@@ -172,7 +172,10 @@ class Connections:
         connection.began = self.now()
         connection.tls, connection.why, connection.last = "", "", None
         if len(self.open) < self._roomy or self._has_place(connection):
-            self._begin(connection)
+            self.open[connection.id] = connection
+            connection.begin()
+            if len(self.open) >= self._roomy or connection.sock.fileno() >= self._last_descriptor:
+                self._mind_room(connection)
 
     def admits(self, connection: Connection, host: str, others: int | None = None) -> bool:
         """Whether a connection, which was nobody's so far, may be one of `host`.
@@ -250,12 +253,10 @@ class Connections:
             self._pace.let_in()
         return True
 
-    def _begin(self, connection: Connection) -> None:
-        self.open[connection.id] = connection
-        connection.begin()
+    def _mind_room(self, newest: Connection) -> None:
         # The last that has room, or one that took one of the last descriptors.
         full = len(self.open) >= self.limits.connections
-        if full or connection.sock.fileno() >= self._last_descriptor:
+        if full or newest.sock.fileno() >= self._last_descriptor:
             self.gate.shut("connections" if full else "descriptors")
 
     def _let_in(self) -> None:
@@ -265,7 +266,9 @@ class Connections:
             if self._pace is not None:
                 self._pace.let_in()
             room.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
-            self._begin(connection)
+            self.open[connection.id] = connection
+            connection.begin()
+            self._mind_room(connection)
             room.leave(connection)
 
     def _origins(self) -> Iterator[bytes]:

@@ -3,8 +3,9 @@
 A link is the loop's protocol for a connection, and hears of its beginning and
 end. In between, the loop calls the author's own methods: a link's
 ``data_received`` is a slot that holds the bound method of the protocol behind
-it, so that it costs no Python call per message. (uvloop looks ``data_received``
-up once, in ``transport.set_protocol``: whoever changes the slot calls that again.)
+it, so that it costs no Python call per message; ``eof_received`` likewise. (uvloop
+looks ``data_received`` up once, in ``transport.set_protocol``: whoever changes the
+slot calls that again.)
 
 What an author's code raises ends its connection and is logged; it never reaches
 the loop, where asyncio would leave the socket open after an exception in
@@ -60,6 +61,7 @@ class ProtocolLink(Connection, asyncio.Protocol):
                 self.transport.set_protocol(BufferedLink(self, protocol))
             else:
                 self.data_received = protocol.data_received
+                self.eof_received = protocol.eof_received
                 self.transport.set_protocol(self)
             protocol.connection_made(self.transport)
         except Exception as error:  # an author's code may raise anything

@@ -64,35 +64,32 @@ def _by_record(connection: Connection, error: BaseException | None) -> None:
 def _directly(writer: LineWriter, formatter: TextFormatter) -> Ended:
     """Past `logging`, where netkit's own writer of text is the only one to hear of it.
 
-    A record's way costs as much as a fifth of accepting a connection. And a line
-    made here, one at a time between the work on other connections, costs three
-    times what it does in the writer's thread, many at a time.
+    A record's way costs as much as a fifth of accepting a connection. And what is done
+    here, for one at a time between the work on other connections, costs three times what
+    it does in the writer's thread, for many at a time.
     """
     now, unix_time, put = asyncio.get_running_loop().time, time.time, writer.put
 
-    def common(parts: tuple[Any, ...]) -> str:
-        """The line of what comes by the thousand, in one expression."""
-        _, when, (host, port), listener, seconds, last = parts
+    def line(parts: tuple[Any, ...]) -> str:
+        _, peername, listener, began, ended, last, tls, why, error = parts
+        clock = formatter.clock(unix_time() - now() + ended)
+        seconds = ended - began
+        rare = tls or why or error or seconds >= 0.999 or not peername or len(peername) != 2
+        if rare or not last or type(last) is not bytes:
+            return f"{clock} {_line(peername, listener, seconds, last, tls, why, error)}"
+        # What comes by the thousand, short connections of TCP over IPv4, in one expression.
+        host, port = peername
         state, received, sent, resent = COUNTED(last)
         return (
-            f"{formatter.clock(when)} {host}:{port} > {listener} "
-            f"{_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
+            f"{clock} {host}:{port} > {listener} {_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
             f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out: {_CLOSED[state]}"
         )
 
-    def rare(parts: tuple[Any, ...]) -> str:
-        return f"{formatter.clock(parts[1])} {_line(*parts[2:])}"
-
     def end(connection: Connection, error: BaseException | None) -> None:
-        peername, listener = connection.peername, connection.listener
-        seconds = now() - connection.began
-        last, tls, why = connection.last, connection.tls, connection.why
-        # Short, in the clear and closed in order, over TCP and IPv4.
-        usual = seconds < 0.999 and not (tls or why or error)
-        if usual and type(last) is bytes and last and peername and len(peername) == 2:
-            put((common, unix_time(), peername, listener, seconds, last))
-            return
-        put((rare, unix_time(), peername, listener, seconds, last, tls, why, error))
+        put((
+            line, connection.peername, connection.listener, connection.began, now(),
+            connection.last, connection.tls, connection.why, error,
+        ))  # fmt: skip
 
     return end
 
