@@ -17,8 +17,10 @@ NUMBER = 16
 """Where the sequence number stands in a header, in 8 bytes."""
 
 MOST = 1024
-"""Datagrams of a batch. What Python does for each batch costs as much as several system calls;
-so many of 1,200 bytes still are in the nearer caches when they are sent."""
+"""Datagrams of a batch: what Python does for each batch costs as much as several system calls."""
+
+MOST_BYTES = 1_310_720
+"""Of a batch: as many of 1,200 bytes still are in the nearer caches when they are sent."""
 
 _LOW = bytes(range(256)) * (MOST // 256 + 1)  # the lowest byte of `MOST` consecutive numbers
 

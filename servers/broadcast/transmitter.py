@@ -16,7 +16,7 @@ from contextlib import suppress
 from netkit.feeds.cookies import Peer
 from netkit.feeds.format import Kind, MalformedError, unpack
 from netkit.feeds.offload import LONGEST, SEGMENTS
-from netkit.servers.broadcast.batch import MOST
+from netkit.servers.broadcast.batch import MOST, MOST_BYTES
 from netkit.servers.broadcast.bucket import BURST, Bucket, Rate
 from netkit.servers.broadcast.repair import Counts, Outgoing, Repair
 from netkit.servers.broadcast.routes import Audience, Route
@@ -193,10 +193,11 @@ class Transmitter:
 
     def _fit(self, size: int) -> int:
         """How many payloads of this size go out as one batch."""
+        whole = max(1, self.whole(size))
         if self._sender is not None and not self._sender.sealed:
-            return MOST
+            return min(MOST, MOST_BYTES // whole)
         # As a call takes. Seals take long, and nothing else runs meanwhile.
-        return max(1, min(SEGMENTS, LONGEST // max(1, self.whole(size))))
+        return max(1, min(SEGMENTS, LONGEST // whole))
 
     def _most(self, size: int) -> int:
         """How many payloads of this size may go out together, at this rate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from netkit.feeds.format import SIZE, Flag, Header, Kind, unpack
 from netkit.feeds.parity import OVERHEAD, Parity, Restored, Restorer
 from netkit.feeds.sealing import Ed25519Sealing, HmacSeal, Sealing
-from netkit.servers.broadcast.batch import MOST
+from netkit.servers.broadcast.batch import MOST, MOST_BYTES
+from netkit.servers.broadcast.routes import Route
 from netkit.servers.broadcast.sender import Beats, Sender
-from netkit.servers.broadcast.transmitter import runs
+from netkit.servers.broadcast.transmitter import Transmitter, runs
 from netkit.servers.broadcast.window import Window
 
 SEALINGS: dict[str, Sealing | None] = {
@@ -180,3 +182,26 @@ def test_payloads_go_out_in_runs_of_one_length(payloads: list[bytes], most: int)
     # None could have taken in the next one's first.
     for run, following in pairwise(found):
         assert len(run[0]) != len(following[0]) or len(run) == most + len(run[0])
+
+
+class Written:
+    """A way that takes all."""
+
+    free = True
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, int]] = []
+
+    def send_run(self, run: bytes, size: int) -> None:
+        """See `Route`."""
+        self.runs.append((len(run), size))
+
+
+async def test_batches_are_bounded_in_number_and_bytes() -> None:
+    way, transmitter = Written(), Transmitter(sender(), None)
+    transmitter.ways.append(cast(Route, way))
+    await transmitter.send([bytes(60_000)] * 50)
+    assert len(way.runs) == 3
+    assert max(length for length, _ in way.runs) <= MOST_BYTES
+    await transmitter.send([b"a"] * (MOST + 2))
+    assert [length // size for length, size in way.runs[3:]] == [MOST, 2]
