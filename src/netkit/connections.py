@@ -172,6 +172,7 @@ class Connections:
         connection.began = self.now()
         connection.tls, connection.why, connection.last = "", "", None
         if len(self.open) < self._roomy or self._has_place(connection):
+            # As in `_let_in`, but without a call: it runs for each connection (decision 0005).
             self.open[connection.id] = connection
             connection.begin()
             if len(self.open) >= self._roomy or connection.sock.fileno() >= self._last_descriptor:
