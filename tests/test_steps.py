@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from netkit.steps import Steps, Until, stepped
+from netkit.steps import Steps, Until
+from tests.stepping import stepped
 
 
 @pytest.fixture

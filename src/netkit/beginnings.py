@@ -61,12 +61,25 @@ class Beginning(Connection):
         self.sock.close()
 
 
-class Successor(asyncio.Protocol):
-    """Hears that the loop's transport is there, and hands over to the author's link.
+def hand_over(
+    beginning: Beginning, transport: Any, make_link: Callable[[], Any], header: Header | None
+) -> None:
+    """Let a link begin on the transport, or drop that if the connection has ended.
 
     Behind a trusted proxy, which sent `header`, authors get a transport that
     names the real peer.
     """
+    link = make_link()
+    link.transport = transport if header is None else Proxied(transport, header)
+    if not beginning.connections.succeed(beginning, link):
+        transport.abort()
+        return
+    transport.set_protocol(link)
+    link.begin()
+
+
+class Successor(asyncio.Protocol):
+    """Hears that the loop's transport is there, and hands over to the author's link."""
 
     def __init__(
         self, beginning: Beginning, make_link: Callable[[], Any], header: Header | None
@@ -76,15 +89,6 @@ class Successor(asyncio.Protocol):
         self._header = header
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a link begin on the transport, or drop that if the connection has ended."""
-        inner: Any = transport
-        link = self._make_link()
-        link.transport = inner if self._header is None else Proxied(inner, self._header)
-        if not self._beginning.connections.succeed(self._beginning, link):
-            inner.abort()
-            return
-        link.sock = inner.get_extra_info("socket")
-        if (secured := inner.get_extra_info("ssl_object")) is not None:
-            link.tls = f"{secured.version()} {secured.cipher()[0]}"
-        inner.set_protocol(link)
-        link.begin()
+        """See `asyncio.BaseProtocol`."""
+        self._beginning.sock = transport.get_extra_info("socket")
+        hand_over(self._beginning, transport, self._make_link, self._header)

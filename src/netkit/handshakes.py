@@ -8,58 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
-from netkit.beginnings import Beginning, Successor
+from netkit.beginnings import Beginning, hand_over
 from netkit.connections import Connection, Connections
+from netkit.deadlines import Deadlines
 from netkit.lingering import linger
 from netkit.proxy_protocol import Header
-from netkit.steps import Stepping, Steps
-from netkit.tls import server_reason
+from netkit.steps import Stepping
+from netkit.tls import ServerTLS, server_reason
 from netkit.tls.secured import secure
-from netkit.tls.shaking import client_hello, shake_hands
+from netkit.tls.shaking import Shaking, client_hello
 from netkit.tls.transport import TLSTransport
 
 LAST_WORDS = 1.0
 """Seconds for a peer whose handshake failed to take in why."""
 
 
-class Handshake(Beginning):
-    """A connection until its handshake is done; then a link succeeds it."""
+class Handshake(Beginning, Shaking):
+    """A connection until its handshake is done; then a link succeeds it.
+
+    `handshakes` makes a class for each listener, which holds what all of them share.
+    """
 
     unfinished = "shut down during the TLS handshake"
-    _deadline: asyncio.TimerHandle
-    _stepping: Stepping[TLSTransport] | None = None
-    """While hands are shaken."""
+    server_tls: ServerTLS
+    make_link: Callable[[], Any]
+    deadlines: Deadlines[Handshake]
+    keeps_hello: bool
+    starttls: str | None
+    _under_way = False
+    _hearing: Stepping[bytes] | None = None
+    """While its hello is waited for, where that is kept."""
+    _hello: bytes | None = None
     _header: Header | None = None
     """What a trusted proxy said of it."""
 
-    def __init__(
-        self,
-        connections: Connections,
-        listener: str,
-        context: ssl.SSLContext,
-        make_link: Callable[[], Any],
-        *,
-        keeps_hello: bool = False,
-        starttls: str | None = None,
-    ) -> None:
-        self.connections = connections
-        self.listener = listener
-        self._context = context
-        self._make_link = make_link
-        self._keeps_hello = keeps_hello
-        self._starttls = starttls
-
-    def take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.socket, peername: Any) -> None:
         """Take over an accepted socket: it counts from now on, or is refused and closed."""
-        try:
-            self._peername = sock.getpeername()
-        except OSError:  # reset already
-            sock.close()
-            return
+        self._peername = peername
         self.accepted = self.sock = sock
         self.connections.arrive(self)
 
@@ -72,49 +60,69 @@ class Handshake(Beginning):
 
     def begin(self) -> None:
         """See `Connection`."""
+        self._under_way = True
         # What came before TLS, a proxy's header or the way to STARTTLS, took of the same time.
-        limit = self.began + self.connections.limits.handshake
-        late = TimeoutError()
-        self._deadline = asyncio.get_running_loop().call_at(limit, self._fail, late)
-        descriptor = self.accepted.fileno()
-        self._stepping = Stepping(descriptor, self._steps(), self._succeed, self._fail)
-        self._stepping.go_on()
+        self.deadlines.begin(self, self.began + self.connections.limits.handshake)
+        if self.keeps_hello:
+            steps = client_hello(self.accepted)
+            self._hearing = Stepping(self.accepted.fileno(), steps, self._hear, self.failed)
+            self._hearing.go_on()
+        else:
+            self._secure()
+
+    def time_out(self) -> None:
+        """Hear that its time is over."""
+        self._stop()
+        self.failed(TimeoutError())
 
     def cut(self) -> None:
         """See `Connection`."""
-        if self._stepping is None:
+        if not self._under_way:
             super().cut()
             return
         self._stop()
         self.why = self.why or self.unfinished
         asyncio.get_running_loop().call_soon(self._done)
 
-    def _steps(self) -> Steps[TLSTransport]:
-        extra: dict[str, Any] = {"peername": self._peername, "starttls": self._starttls}
-        if self._keeps_hello:
-            extra["client_hello"] = yield from client_hello(self.accepted)
-        secured = secure(self.accepted, self._context, server_side=True)
-        self.accepted = self.sock = secured
-        yield from shake_hands(secured)
-        return TLSTransport(secured, extra)
-
-    def _stop(self) -> None:
-        self._deadline.cancel()
-        if self._stepping is not None:
-            self._stepping.stop()
-            self._stepping = None
-
-    def _succeed(self, transport: TLSTransport) -> None:
-        self._stop()
-        Successor(self, self._make_link, self._header).connection_made(transport)
+    def shaken(self, watched: bool) -> None:
+        """See `Shaking`."""
+        self.deadlines.end(self)
+        told: dict[str, Any] = {"peername": self._peername, "starttls": self.starttls}
+        if self._hello is not None:
+            told["client_hello"] = self._hello
+        transport = TLSTransport(self._secured, told, watched=watched)
+        self.tls = f"{self._secured.version()} {transport.get_extra_info('cipher')[0]}"
+        hand_over(self, transport, self.make_link, self._header)
         transport.begin()
 
-    def _fail(self, error: OSError) -> None:
-        self._stop()
+    def failed(self, error: OSError) -> None:
+        """See `Shaking`."""
+        self._under_way = False
+        self.deadlines.end(self)
         reason = server_reason(error)
         self.why = self.why or f"TLS handshake failed: {reason.text}"
         self.connections.handshake_failures[reason.slug] += 1
         super().begin()
+
+    def _hear(self, hello: bytes) -> None:
+        self._hello = hello
+        self._secure()
+
+    def _secure(self) -> None:
+        try:
+            secured = secure(self.accepted, self.server_tls.context, server_side=True)
+        except OSError as error:
+            self.failed(error)
+            return
+        self.accepted = self.sock = secured
+        self.shake_hands(secured)
+
+    def _stop(self) -> None:
+        self._under_way = False
+        self.deadlines.end(self)
+        if self._hearing is not None:
+            self._hearing.stop()
+        self.stop_shaking()
 
     async def go_on(self) -> None:
         """Close so that an alert arrives, which tells the peer what was wrong."""
@@ -122,3 +130,25 @@ class Handshake(Beginning):
         if descriptor >= 0:
             self.accepted = self.sock = socket.socket(fileno=descriptor)
             await linger(self.accepted, LAST_WORDS)
+
+
+def handshakes(
+    connections: Connections,
+    listener: str,
+    tls: ServerTLS,
+    make_link: Callable[[], Any],
+    *,
+    keeps_hello: bool = False,
+    starttls: str | None = None,
+) -> Callable[[], Handshake]:
+    """Make what makes the handshakes of one listener: a class that holds what all of them share."""
+    shared: dict[str, Any] = {
+        "connections": connections,
+        "listener": listener,
+        "server_tls": tls,
+        "make_link": staticmethod(make_link),
+        "deadlines": Deadlines(Handshake.time_out),
+        "keeps_hello": keeps_hello,
+        "starttls": starttls,
+    }
+    return type("Handshake", (Handshake,), shared)

@@ -51,14 +51,9 @@ class Introduction(Beginning):
         self._make_next = make_next
         self._make_link = make_link
 
-    def take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.socket, peername: Any) -> None:
         """Take over an accepted socket: it counts from now on."""
-        unix = sock.family == socket.AF_UNIX
-        try:
-            self._peername = unix_peer(sock) if unix else sock.getpeername()
-        except OSError:  # reset already
-            sock.close()
-            return
+        self._peername = unix_peer(sock) if sock.family == socket.AF_UNIX else peername
         self.accepted = self.sock = sock
         self.connections.arrive(self)
 
@@ -105,15 +100,15 @@ class Introduction(Beginning):
 def introducing(proxy: Proxy, others: Take, introduction: Callable[[], Introduction]) -> Take:
     """Make what has trusted proxies introduce their connections; `others` takes those of others."""
 
-    def take(conn: socket.socket) -> asyncio.Task[None] | None:
+    def take(conn: socket.socket, peername: Any) -> asyncio.Task[None] | None:
         try:
             trusted = proxy.trusts(conn)
         except OSError:  # reset already: nobody knows by whom
             conn.close()
             return None
         if not trusted:
-            return others(conn)
-        introduction().take(conn)
+            return others(conn, peername)
+        introduction().take(conn, peername)
         return None
 
     return take

@@ -58,8 +58,9 @@ class Listener(Protocol):
         """Accept what has arrived already, then stop for good."""
 
 
-Take = Callable[[socket.socket], asyncio.Task[None] | None]
-"""Takes over an accepted socket; the end of its task, if there is one, has to be awaited."""
+Take = Callable[[socket.socket, Any], asyncio.Task[None] | None]
+"""Takes over an accepted socket, with its peer's name as accept(2) gives it; the end of its task,
+if there is one, has to be awaited."""
 
 
 def listener(sock: socket.socket, factory: ProtocolFactory) -> Listener:
@@ -72,7 +73,7 @@ def listener(sock: socket.socket, factory: ProtocolFactory) -> Listener:
 def adopting(factory: ProtocolFactory) -> Take:
     """Make what has the loop serve an accepted socket by a protocol."""
     loop = asyncio.get_running_loop()
-    return lambda conn: loop.create_task(adopt(factory, conn))
+    return lambda conn, _: loop.create_task(adopt(factory, conn))
 
 
 async def adopt(factory: ProtocolFactory, conn: socket.socket) -> None:
@@ -130,7 +131,7 @@ class AcceptLoop:
             if not self._accepting:
                 return False
             try:
-                conn, _ = self._sock.accept()
+                conn, peername = self._sock.accept()
             except (BlockingIOError, InterruptedError):
                 return False
             except ConnectionAbortedError:
@@ -141,7 +142,7 @@ class AcceptLoop:
                 self._wait_for_room(error)
                 return False
             conn.setblocking(False)
-            if (task := self._take(conn)) is not None:
+            if (task := self._take(conn, peername)) is not None:
                 self._adopting.append(task)
         return True
 

@@ -44,4 +44,4 @@ def loop_factory(name: str = "auto") -> LoopFactory:
 
 def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether `loop` is uvloop's, without importing uvloop."""
-    return type(loop).__module__.partition(".")[0] == "uvloop"
+    return f"{type(loop).__module__}.".startswith("uvloop.")

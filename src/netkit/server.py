@@ -16,7 +16,7 @@ from netkit.drain import Drain
 from netkit.endpoints import Endpoint
 from netkit.errand import Errand
 from netkit.errors import CertificateError, NetkitError, StartError, UsageError
-from netkit.handshakes import Handshake
+from netkit.handshakes import Handshake, handshakes
 from netkit.introductions import Introduction, introducing
 from netkit.ledger import Account
 from netkit.limits import Limits
@@ -228,14 +228,10 @@ class Server:
         url = str(endpoint.address)
         if self.tls is None:
             raise UsageError(f"--bind {url}: TLS needs a certificate; add --tls")
-        tls, make_link = self.tls, self._links(endpoint)
-
-        def handshake() -> Handshake:
-            return Handshake(
-                self._connections, url, tls.context, make_link,
-                keeps_hello=self.service.keeps_hello, starttls=self.starttls,
-            )  # fmt: skip
-
+        handshake = handshakes(
+            self._connections, url, self.tls, self._links(endpoint),
+            keeps_hello=self.service.keeps_hello, starttls=self.starttls,
+        )  # fmt: skip
         if self.starttls is None:
             return handshake
         dialogue, host = DIALOGUES[self.starttls], socket.gethostname()
@@ -303,4 +299,4 @@ class Server:
 
 def taking(make: Callable[[], Handshake | Cleartext]) -> Take:
     """Make what takes over accepted sockets, each with an object of its own."""
-    return lambda conn: make().take(conn)
+    return lambda conn, peername: make().take(conn, peername)

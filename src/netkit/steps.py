@@ -79,14 +79,3 @@ class Stepping(Generic[T]):
             self._loop.add_reader(self._descriptor, self.go_on)
         elif waits is Until.WRITABLE:
             self._loop.add_writer(self._descriptor, self.go_on)
-
-
-async def stepped(descriptor: int, steps: Steps[T]) -> T:
-    """Take all steps, for a task that waits; raises what they raise."""
-    done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    stepping = Stepping(descriptor, steps, done.set_result, done.set_exception)
-    stepping.go_on()
-    try:
-        return await done
-    finally:
-        stepping.stop()

@@ -83,6 +83,7 @@ FLOORS: dict[str, int] = {
     "netkit.proxy_protocol": 0,
     "netkit.readiness": 0,
     "netkit.starttls": 0,
+    "netkit.deadlines": 0,
     "netkit.steps": 0,
     "netkit.threads": 0,
     "netkit.trust": 0,

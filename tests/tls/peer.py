@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from netkit.steps import stepped
 from netkit.tls import client_context
 from netkit.tls.secured import secure
 from netkit.tls.shaking import shake_hands
@@ -171,7 +170,7 @@ async def connected(
     context.maximum_version = CONNECT[version]
     peer = Peer(theirs, context)
     secured = secure(ours, server, server_side=True)
-    await asyncio.gather(peer.shake(), stepped(secured.fileno(), shake_hands(secured)))
+    await asyncio.gather(peer.shake(), shake_hands(secured))
     transport = TLSTransport(secured, {"peername": theirs.getsockname()})
     transport.set_protocol(protocol)
     protocol.connection_made(transport)

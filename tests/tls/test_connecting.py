@@ -7,7 +7,6 @@ import ssl
 
 import pytest
 
-from netkit.steps import stepped
 from netkit.tls import client_context
 from netkit.tls.connecting import start_client
 from netkit.tls.secured import secure
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("own_certificates")
 async def test_as_a_client() -> None:
     theirs, ours = tcp_pair()
     server = secure(theirs, local().context, server_side=True)
-    answering = asyncio.create_task(stepped(server.fileno(), shake_hands(server)))
+    answering = asyncio.create_task(shake_hands(server))
     trusting = client_context()
     transport, heard = await start_client(Heard, ours, trusting, server_hostname="localhost")
     await answering
@@ -38,7 +37,7 @@ async def test_as_a_client() -> None:
 async def test_a_client_that_distrusts_closes_its_socket() -> None:
     theirs, ours = tcp_pair()
     server = secure(theirs, local().context, server_side=True)
-    answering = asyncio.create_task(stepped(server.fileno(), shake_hands(server)))
+    answering = asyncio.create_task(shake_hands(server))
     with pytest.raises(ssl.SSLCertVerificationError):
         await start_client(Heard, ours, client_context(), server_hostname="elsewhere.test")
     assert ours.fileno() == -1

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from netkit.steps import stepped
 from netkit.tls.shaking import LONGEST_HELLO, client_hello
+from tests.stepping import stepped
 from tests.tls.peer import tcp_pair
 
 

@@ -74,7 +74,7 @@ def _directly(writer: LineWriter, formatter: TextFormatter) -> Ended:
         _, peername, listener, began, ended, last, tls, why, error = parts
         clock = formatter.clock(unix_time() - now() + ended)
         seconds = ended - began
-        rare = tls or why or error or seconds >= 0.999 or not peername or len(peername) != 2
+        rare = why or error or seconds >= 0.999 or not peername or len(peername) != 2
         if rare or not last or type(last) is not bytes:
             return f"{clock} {_line(peername, listener, seconds, last, tls, why, error)}"
         # What comes by the thousand, short connections of TCP over IPv4, in one expression.
@@ -82,7 +82,8 @@ def _directly(writer: LineWriter, formatter: TextFormatter) -> Ended:
         state, received, sent, resent = COUNTED(last)
         return (
             f"{clock} {host}:{port} > {listener} {_THOUSANDTHS[int(seconds * 1000 + 0.5)]} s, "
-            f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out: {_CLOSED[state]}"
+            f"{received - FIN_RECEIVED[state]} B in, {sent - resent} B out"
+            f"{tls and ', ' + tls}: {_CLOSED[state]}"
         )
 
     def end(connection: Connection, error: BaseException | None) -> None:

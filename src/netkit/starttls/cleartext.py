@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from netkit.beginnings import Beginning
 from netkit.connections import Connection, Connections
@@ -49,14 +50,9 @@ class Cleartext(Beginning):
         self._dialogue = dialogue
         self._make_handshake = make_handshake
 
-    def take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.socket, peername: Any) -> None:
         """Take over an accepted socket: it counts from now on, or is refused and closed."""
-        unix = sock.family == socket.AF_UNIX
-        try:
-            self._peername = unix_peer(sock) if unix else sock.getpeername()
-        except OSError:  # reset already
-            sock.close()
-            return
+        self._peername = unix_peer(sock) if sock.family == socket.AF_UNIX else peername
         self.accepted = self.sock = sock
         self.connections.arrive(self)
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 from netkit.lingering import linger
-from netkit.steps import stepped
 from netkit.tls.secured import secure
 from netkit.tls.shaking import shake_hands
 from netkit.tls.transport import TLSTransport
@@ -45,7 +44,7 @@ async def start_client(
             sock, context, server_side=False, server_hostname=server_hostname
         )
         async with asyncio.timeout(timeout):
-            await stepped(secured.fileno(), shake_hands(secured))
+            await shake_hands(secured)
         transport = TLSTransport(secured, {"peername": peername})
     except BaseException:  # a cancellation too
         open_socket.close()
@@ -70,7 +69,7 @@ async def greet(
         secure(sock, context, server_side=False, server_hostname=server_hostname) as secured,
     ):
         async with asyncio.timeout(timeout):
-            await stepped(secured.fileno(), shake_hands(secured))
+            await shake_hands(secured)
         with suppress(OSError):  # its own end has not come yet
             secured.unwrap()
         with socket.socket(fileno=secured.detach()) as plain:

@@ -11,7 +11,6 @@ from pathlib import Path
 from netkit.certificates import files
 from netkit.errors import CertificateError, UsageError
 from netkit.tls import groups
-from netkit.tls.secured import Secured
 
 # TLS 1.3's own suites are all good and are not named here. For 1.2: forward
 # secrecy and authenticated encryption only.
@@ -31,7 +30,6 @@ def new_context(
         raise UsageError(f"TLS version {minimum!r} is not known: use 1.2 or 1.3")
     groups.prepare()
     context = ssl.SSLContext(protocol)
-    context.sslsocket_class = Secured
     context.minimum_version = _VERSIONS[minimum]
     context.set_ciphers(_SUITES_1_2)
     groups.choose(context)

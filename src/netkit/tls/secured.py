@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 from typing import Any
 
+# The numbers as they are, without `socket.AddressFamily` and its search for a name.
+_FAMILY: Any = socket.SocketType.family
+_PROTOCOL: Any = socket.SocketType.proto
+
 
 class Secured(ssl.SSLSocket):
-    """The kind of socket that netkit's contexts make (`ssl.SSLContext.sslsocket_class`).
+    """A connected, non-blocking socket under OpenSSL; `secure` makes them."""
 
-    Where the peer has reset already, `ssl` takes the socket for one that is yet to be
-    connected, and may lose it in an error without closing it. Here that comes to
-    light in the handshake.
-    """
-
-    def getpeername(self) -> Any:
-        """See `socket.socket`; None if the peer is gone."""
-        try:
-            return super().getpeername()
-        except OSError as error:
-            if error.errno == errno.ENOTCONN:
-                return None
-            raise
+    def do_handshake(self, block: bool = False) -> None:
+        """See `ssl.SSLSocket`; it never waits, and so has no timeout to put back by ioctl(2)."""
+        tied: Any = self
+        tied._sslobj.do_handshake()
 
 
 def secure(
@@ -32,20 +26,36 @@ def secure(
     *,
     server_side: bool,
     server_hostname: str | None = None,
-) -> ssl.SSLSocket:
+) -> Secured:
     """Tie OpenSSL to a connected, non-blocking socket; the result owns the descriptor.
 
     An end without close_notify is `ssl.SSLEOFError`, not a clean end. Raises OSError if
-    the peer is gone.
+    that cannot be done, and closes the socket then. A peer that is gone comes to light in the
+    handshake.
+
+    As `ssl.SSLContext.wrap_socket`, which asks the kernel five times for what is known here, and
+    takes a peer that has reset for one that is yet to be connected: decision 0012. What `ssl`
+    sets on such a socket has had these names since Python 3.7; a test compares them.
     """
-    if sock.family != socket.AF_UNIX:
+    family = _FAMILY.__get__(sock)
+    if family != socket.AF_UNIX:
         # As the loops do. Else an answer waits behind the session tickets of TLS 1.3, which
         # are small, until the client's kernel acknowledges them: 40 ms.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return context.wrap_socket(
-        sock,
-        server_side=server_side,
-        server_hostname=server_hostname,
-        do_handshake_on_connect=False,
-        suppress_ragged_eofs=False,
+    maker: Any = context
+    secured: Any = Secured.__new__(Secured)
+    name = maker._encode_hostname(server_hostname)
+    socket.socket.__init__(
+        secured, family, socket.SOCK_STREAM, _PROTOCOL.__get__(sock), sock.detach()
     )
+    secured.setblocking(False)
+    secured._context, secured._session, secured._sslobj = context, None, None
+    secured._closed, secured._connected = False, True
+    secured.server_side, secured.server_hostname = server_side, name
+    secured.do_handshake_on_connect = secured.suppress_ragged_eofs = False
+    try:
+        secured._sslobj = maker._wrap_socket(secured, server_side, name, owner=secured)
+    except BaseException:
+        secured.close()
+        raise
+    return secured  # type: ignore[no-any-return]

@@ -2,15 +2,17 @@
 
 Once `secured` has tied OpenSSL to the socket itself, ``do_handshake()`` goes on as far
 as it can without waiting, and says what it waits for: bytes of the peer's
-(`ssl.SSLWantReadError`), or room to send (`ssl.SSLWantWriteError`). These are `steps`.
+(`ssl.SSLWantReadError`), or room to send (`ssl.SSLWantWriteError`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 
 from netkit.steps import Steps, Until
+from netkit.tls.secured import Secured
 
 LONGEST_HELLO = 32_768
 """Bytes of a ClientHello that are kept at most; one with post-quantum keys has about 1,800."""
@@ -19,20 +21,89 @@ _HEADER = 5
 """Bytes before a TLS record's content (RFC 8446 section 5.1); the last two are its length."""
 
 
-def shake_hands(sock: ssl.SSLSocket) -> Steps[None]:
-    """Do the handshake; the socket stays open, however it ends.
+class Shaking:
+    """A handshake that is under way; a subclass says what follows it.
 
-    Raises `ssl.SSLError` and OSError; the peer has been sent the alert that belongs to it.
+    Once, unless it is stopped before, `shaken` is called or `failed`. The socket stays the
+    caller's, however it ends.
     """
-    while True:
+
+    _secured: Secured
+    _loop: asyncio.AbstractEventLoop
+    _reads = _writes = False
+    """Whether the loop looks for something to read, or for room to write."""
+
+    def shaken(self, watched: bool) -> None:
+        """Go on, once hands are shaken.
+
+        `watched`: the loop still looks for something to read, for nobody. Whoever reads next
+        calls ``add_reader`` in its place: to take it away and make it anew is a twentieth of
+        the work on a handshake.
+        """
+        raise NotImplementedError
+
+    def failed(self, error: OSError) -> None:
+        """Hear of an `ssl.SSLError`, whose alert the peer has been sent, or another OSError."""
+        raise NotImplementedError
+
+    def shake_hands(self, secured: Secured) -> None:
+        """Begin, and go as far as it goes without waiting."""
+        self._secured = secured
+        self._loop = asyncio.get_running_loop()
+        self._go_on_shaking()
+
+    def stop_shaking(self) -> None:
+        """Go on no more. Does nothing if it is over."""
+        if self._reads:
+            self._reads = False
+            self._loop.remove_reader(self._secured.fileno())
+        if self._writes:
+            self._writes = False
+            self._loop.remove_writer(self._secured.fileno())
+
+    def _go_on_shaking(self) -> None:
         try:
-            sock.do_handshake()
+            self._secured.do_handshake()
         except ssl.SSLWantReadError:
-            yield Until.READABLE
+            if not self._reads:
+                self.stop_shaking()
+                self._reads = True
+                self._loop.add_reader(self._secured.fileno(), self._go_on_shaking)
         except ssl.SSLWantWriteError:
-            yield Until.WRITABLE
+            if not self._writes:
+                self.stop_shaking()
+                self._writes = True
+                self._loop.add_writer(self._secured.fileno(), self._go_on_shaking)
+        except OSError as error:
+            self.stop_shaking()
+            self.failed(error)
         else:
-            return
+            if self._writes:
+                self.stop_shaking()
+            self.shaken(self._reads)
+
+
+class _Awaited(Shaking):
+    """A handshake that a task waits for."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def shaken(self, watched: bool) -> None:
+        self.done.set_result(None)
+
+    def failed(self, error: OSError) -> None:
+        self.done.set_exception(error)
+
+
+async def shake_hands(secured: Secured) -> None:
+    """Do the handshake in a task; raises what `Shaking.failed` hears of."""
+    shaking = _Awaited()
+    try:
+        shaking.shake_hands(secured)
+        await shaking.done
+    finally:
+        shaking.stop_shaking()
 
 
 def client_hello(sock: socket.socket) -> Steps[bytes]:

@@ -41,33 +41,36 @@ _Raw = socket.socket  # SSLSocket overrides its methods; here they are called pa
 class TLSTransport(asyncio.Transport):
     """A connection whose handshake is done. It owns the socket from now on, and closes it.
 
-    `extra` is for `get_extra_info`, besides what is asked of the socket. It reads from
-    `begin` on. The peer's close_notify, or its end without one, is ``eof_received()``; a
-    True from that keeps our direction open after the first of them. After the second the
-    transport closes, and `truncated` is set: the peer may have been cut off.
+    `extra` is for `get_extra_info`, besides what is asked of the socket; `watched`: the loop
+    looks for something to read, but for nobody (`shaking.Shaking`). It reads from `begin` on.
+    The peer's close_notify, or its end without one, is ``eof_received()``; a True from that
+    keeps our direction open after the first of them. After the second the transport closes,
+    and `truncated` is set: the peer may have been cut off.
     """
 
     __slots__ = (
         "_buffer", "_closing", "_deadline", "_descriptor", "_get_buffer", "_heard_end", "_high",
         "_leaving", "_loop", "_low", "_over", "_paused", "_protocol", "_reading", "_received",
-        "_said_end", "_sock", "_stopped", "_tail", "_told", "_told_readable",
+        "_said_end", "_sock", "_stopped", "_tail", "_told_once",
         "_unwatched", "_writing", "truncated",
     )  # fmt: skip
+    _extra: dict[str, Any]
 
-    def __init__(self, sock: ssl.SSLSocket, extra: dict[str, Any]) -> None:
-        super().__init__()
-        self._told = {"cipher": sock.cipher(), "peercert": sock.getpeercert(), **extra}
+    def __init__(
+        self, sock: ssl.SSLSocket, extra: dict[str, Any], *, watched: bool = False
+    ) -> None:
+        super().__init__({"cipher": sock.cipher(), "peercert": sock.getpeercert(), **extra})
         self._sock = sock
         self._descriptor = sock.fileno()
         self._loop = asyncio.get_running_loop()
-        last = is_uvloop(self._loop)
-        self._told_readable = self._on_readable_perhaps_last if last else self._on_readable
+        self._told_once = is_uvloop(self._loop)
+        """Whether the loop tells of a reset once and then watches the socket no more."""
         self._buffer = bytearray()
         """What waits for room to be sent, not encrypted yet."""
         self._tail = b""
         """The rest of our close_notify, encrypted."""
-        self._reading = False
-        """Whether the loop tells us that there is something to read."""
+        self._reading = watched
+        """Whether the loop tells that there is something to read: us, from `begin` on."""
         self._writing = False
         """Whether it tells us that there is room to send."""
         self._paused = False
@@ -83,19 +86,23 @@ class TLSTransport(asyncio.Transport):
         self._high, self._low = _HIGH, _HIGH // 4
         self.truncated = False
         """Whether the peer ended its side without close_notify."""
-        self.set_protocol(_NOBODY)
+        self._protocol: Any = _NOBODY
 
     def begin(self) -> None:
         """Read from now on, unless it was paused."""
-        if not (self._paused or self._closing):
-            self._read_on()
+        if self._paused or self._closing:
+            self._read_no_more()
+            return
+        self._look_for_more()
+        if self._told_once:
+            self._mind_reset()
 
     # What asyncio's transports have.
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See `asyncio.BaseTransport`."""
-        if name in self._told:
-            return self._told[name]
+        if name in self._extra:
+            return self._extra[name]
         match name:
             case "socket":
                 return TransportSocket(self._sock)
@@ -169,9 +176,14 @@ class TLSTransport(asyncio.Transport):
 
     def _read_on(self) -> None:
         if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._descriptor, self._told_readable)
+            self._look_for_more()
             self._mind_pending()
+
+    def _look_for_more(self) -> None:
+        self._reading = True
+        # Not kept as an attribute: it would hold us, and only the collector would free us.
+        call = self._on_readable_perhaps_last if self._told_once else self._on_readable
+        self._loop.add_reader(self._descriptor, call)
 
     def _read_no_more(self) -> None:
         if self._reading:
@@ -194,6 +206,9 @@ class TLSTransport(asyncio.Transport):
         come before the reset is read first, so the error itself is yet to be met.
         """
         self._on_readable()
+        self._mind_reset()
+
+    def _mind_reset(self) -> None:
         if self._reading and self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._unwatched = True
             while self._reading:
