@@ -64,7 +64,12 @@ class Tls(Settings):
     """Show each caller what TLS has negotiated, or stand in front of something (--to)."""
 
     port: ClassVar[int] = 8443
-    keeps_hello: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # To show it; or since only there it says which host it asks for.
+        named = bool(self.route) or self.send_proxy == "v2"
+        self.keeps_hello = named or not self.relays_something
 
     def encrypts(self) -> bool:
         """Always, without ``--tls``; but for ``--originate``, which encrypts the other side."""

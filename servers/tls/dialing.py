@@ -11,9 +11,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from netkit.addresses import Address
+from netkit.readiness import connect
 from netkit.servers.tls.commands import CommandTransport
 from netkit.servers.tls.greeted import take_greeting
 from netkit.servers.tls.upstreams import Upstream
@@ -104,7 +106,6 @@ class Dialer:
 
 async def connected(address: Address) -> socket.socket:
     """A socket connected to the first of its addresses that answers. Raises OSError."""
-    loop = asyncio.get_running_loop()
     failure = OSError("the name has no address")
     for family, where in await _candidates(address):
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -112,7 +113,7 @@ async def connected(address: Address) -> socket.socket:
             sock.setblocking(False)
             if family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, where)
+            await connect(sock, where)
         except OSError as error:
             sock.close()
             failure = error
@@ -125,12 +126,18 @@ async def connected(address: Address) -> socket.socket:
 
 
 async def _candidates(address: Address) -> list[Candidate]:
+    return _known(address) or await _look_up(address)
+
+
+@cache
+def _known(address: Address) -> list[Candidate]:
+    """Where an address is that needs no looking up; empty if it does."""
     if address.scheme == "unix":
         return [(socket.AF_UNIX, address.socket_path)]
     try:
         version = ipaddress.ip_address(address.host).version
     except ValueError:  # a name, or an address with a zone
-        return await _look_up(address)
+        return []
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     return [(family, (address.host, address.port))]
 

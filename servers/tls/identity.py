@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from netkit import proxy_headers
 from netkit.proxy_headers import ALPN, AUTHORITY, SSL, Secured
-from netkit.tls.hello import WrongHelloError, parse
+from netkit.tls import hello
 
 Version = Literal["off", "v1", "v2"]
 
@@ -49,9 +49,10 @@ def server_name(client: asyncio.BaseTransport) -> str | None:
     if (name := client.get_extra_info("server_name")) is not None:
         return str(name)
     # `ssl` tells it to a callback of the context alone, which knows no connection.
+    records = client.get_extra_info("client_hello")
     try:
-        return parse(client.get_extra_info("client_hello") or b"").server_name
-    except WrongHelloError:
+        return hello.server_name(records) if records else None
+    except hello.WrongHelloError:
         return None
 
 

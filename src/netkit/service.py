@@ -48,9 +48,9 @@ class Service:
     one_process: ClassVar[bool] = False
     """True if its state lives in one process, so that several workers would split it."""
 
-    keeps_hello: ClassVar[bool] = False
+    keeps_hello: bool = False
     """True if ``transport.get_extra_info("client_hello")`` is to give each TLS client's first
-    message, as it came: `netkit.tls.hello` reads it."""
+    message, as it came: `netkit.tls.hello` reads it. Asked once, when it begins to listen."""
 
     asks_for_interfaces: ClassVar[bool] = False
     """True if it asks the kernel which network interfaces there are: a hardened unit allows it."""

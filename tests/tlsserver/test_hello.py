@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netkit.tls import hello, registry
-from netkit.tls.hello import WrongHelloError, is_grease, parse
+from netkit.tls.hello import WrongHelloError, is_grease, parse, server_name
 from tests.tlsserver.hellos import message, of_python, parsed, records, shorts, vector
 
 SNI = vector(2, b"\0" + vector(2, b"example.org"))
@@ -67,6 +67,13 @@ def test_what_follows_is_not_looked_at() -> None:
     assert parse(records(WHOLE + b"\x0b\0\0\0")) == parse(records(WHOLE))
 
 
+def test_the_name_alone() -> None:
+    assert server_name(records(WHOLE, 7)) == "example.org"
+    assert server_name(records(message(extensions=[(10, vector(2, shorts([29])))]))) is None
+    with pytest.raises(WrongHelloError):
+        server_name(records(WHOLE)[:60])
+
+
 def test_of_python() -> None:
     found = parse(of_python("h2", "http/1.1"))
     assert found.server_name == "example.org"
@@ -114,19 +121,28 @@ def test_more_than_the_bound_is_not_read() -> None:
         parse(records(message([0x1301] * 2000, many)))
 
 
+def assert_names_agree(sent: bytes) -> None:
+    """Take it apart, and ask for its name alone: one answer, if it is a hello at all."""
+    try:
+        found = parse(sent)
+    except WrongHelloError:
+        with contextlib.suppress(WrongHelloError):
+            server_name(sent)
+    else:
+        assert server_name(sent) == found.server_name
+
+
 @given(st.binary(max_size=300))
 @example(records(b"\x01\0\0"))
 def test_any_bytes_give_a_hello_or_the_one_error(sent: bytes) -> None:
-    with contextlib.suppress(WrongHelloError):
-        parse(sent)
+    assert_names_agree(sent)
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), st.integers(1, 400))
 def test_a_changed_byte_gives_a_hello_or_the_one_error(at: int, byte: int, size: int) -> None:
     changed = bytearray(WHOLE)
     changed[at] = byte
-    with contextlib.suppress(WrongHelloError):
-        parse(records(bytes(changed), size))
+    assert_names_agree(records(bytes(changed), size))
 
 
 @given(st.dictionaries(st.integers(0, 65_535), st.binary(max_size=40), max_size=20))

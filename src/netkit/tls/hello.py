@@ -112,6 +112,21 @@ def parse(records: bytes) -> ClientHello:
     )
 
 
+def server_name(records: bytes) -> str | None:
+    """The host name of a hello, and nothing else of it: a twentieth of the work of `parse`.
+
+    Raises `WrongHelloError` if what stands before that name is wrong.
+    """
+    reader = Reader(_message(records[:LONGEST]))
+    reader.take(2 + 32)
+    for size in (1, 2, 1):  # session id, suites, compressions
+        reader.take(reader.number(size))
+    for extension, body in _extensions(reader):
+        if extension == SERVER_NAME:
+            return _server_name({SERVER_NAME: body})
+    return None
+
+
 class Reader:
     """Takes numbers and vectors (RFC 8446 section 3.4) from bytes, one after the other."""
 
