@@ -101,6 +101,7 @@ PUBLIC = {
     "netkit.feeds",
     "netkit.jobs",
     "netkit.proxy_headers",
+    "netkit.readiness",
     "netkit.subprocesses",
     "netkit.ticker",
     "netkit.starttls",

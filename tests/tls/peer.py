@@ -13,7 +13,7 @@ import pytest
 
 from netkit.tls import client_context
 from netkit.tls.secured import secure
-from netkit.tls.shaking import shake_hands
+from netkit.tls.shaking import Shaking
 from netkit.tls.transport import RECORD, TLSTransport
 from tests.handshakes import local
 
@@ -142,6 +142,25 @@ class Peer:
         await self.flush()
 
 
+class Accepted(Shaking):
+    """Our end, from its handshake on: a transport with the protocol follows at once."""
+
+    def __init__(self, protocol: Any, peername: Any) -> None:
+        self.protocol = protocol
+        self.peername = peername
+        self.transport: asyncio.Future[TLSTransport] = asyncio.get_running_loop().create_future()
+
+    def shaken(self, watched: bool) -> None:
+        transport = TLSTransport(self._secured, {"peername": self.peername}, watched=watched)
+        transport.set_protocol(self.protocol)
+        self.protocol.connection_made(transport)
+        transport.begin()
+        self.transport.set_result(transport)
+
+    def failed(self, error: OSError) -> None:
+        self.transport.set_exception(error)
+
+
 Pair = tuple[Peer, TLSTransport, Any]
 
 
@@ -169,12 +188,10 @@ async def connected(
     context = client_context()
     context.maximum_version = CONNECT[version]
     peer = Peer(theirs, context)
-    secured = secure(ours, server, server_side=True)
-    await asyncio.gather(peer.shake(), shake_hands(secured))
-    transport = TLSTransport(secured, {"peername": theirs.getsockname()})
-    transport.set_protocol(protocol)
-    protocol.connection_made(transport)
-    transport.begin()
+    accepted = Accepted(protocol, theirs.getsockname())
+    accepted.shake_hands(secure(ours, server, server_side=True))
+    await peer.shake()
+    transport = await accepted.transport
     try:
         yield peer, transport, protocol
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import ssl
@@ -9,7 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.tls.peer import Heard, connected
+from netkit.tls import client_context
+from netkit.tls.secured import secure
+from tests.handshakes import local
+from tests.tls.peer import Accepted, Heard, Peer, connected, tcp_pair
+
+RESET = b"\1\0\0\0\0\0\0\0"
+"""SO_LINGER at 0 seconds."""
 
 pytestmark = pytest.mark.usefixtures("own_certificates")
 
@@ -30,6 +37,21 @@ async def test_the_peers_end_leaves_our_direction_open(
         await heard.happened("lost")
         assert heard.error is None
         assert not transport.truncated
+
+
+async def test_a_reset_right_behind_the_handshake(protocol: Callable[..., Heard]) -> None:
+    """Where the loop tells of it in the same turn, and never again."""
+    theirs, ours = tcp_pair()
+    heard = protocol()
+    accepted = Accepted(heard, theirs.getsockname())
+    accepted.shake_hands(secure(ours, local().context, server_side=True))
+    await Peer(theirs, client_context()).shake()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    theirs.close()
+    await heard.happened("lost")
+    assert isinstance(heard.error, ConnectionResetError)
+    await asyncio.sleep(0)  # a turn, in which it closes its socket
+    assert heard.transport.get_extra_info("ssl_object").fileno() == -1
 
 
 async def test_our_end_leaves_the_peers_direction_open(
@@ -102,7 +124,7 @@ async def test_abort_says_nothing(version: str) -> None:
 
 async def test_a_reset_is_told(version: str) -> None:
     async with connected(Heard(), version) as (peer, _, heard):
-        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         peer.sock.close()
         await heard.happened("lost")
         assert isinstance(heard.error, ConnectionResetError)
@@ -113,7 +135,7 @@ async def test_a_reset_right_behind_data_is_told(version: str) -> None:
         transport.pause_reading()
         await peer.write(b"last words")
         await peer.write(b" of it")
-        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         peer.sock.close()
         transport.resume_reading()
         await heard.happened("lost")

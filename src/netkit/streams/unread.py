@@ -52,9 +52,9 @@ class Unread:
             return len(data)
         if self._together:
             self._together += data
-        else:
-            self._add_behind(data)
-        return len(self)
+            return len(self._together)
+        self._add_behind(data)
+        return len(self.front) - self.start + self._size_behind
 
     def take(self, most: int) -> bytes:
         """Take bytes off the front: all there are, but at most `most`. Both at least 1."""
@@ -68,6 +68,9 @@ class Unread:
         taken = front[start:]  # from 0 that is the object itself
         if not self._behind:
             self.front, self.start = b"", 0
+            return taken
+        if end == len(front):
+            self._advance(0)
             return taken
         parts: list[bytes | bytearray] = [taken]
         missing, whole = most - len(taken), 0
@@ -86,7 +89,7 @@ class Unread:
     def take_some(self, most: int) -> bytes:
         """Take bytes off the front: a large piece, or all there are; at most `most`."""
         front = len(self.front) - self.start
-        return self.take(min(front, most) if front >= LARGE else most)
+        return self.take(front if LARGE <= front < most else most)
 
     def find(self, separators: tuple[Any, ...], seen: int) -> tuple[int, int]:
         """Where the first separator begins and ends; (0, 0) if there is none.
@@ -111,9 +114,13 @@ class Unread:
 
     def _advance(self, whole: int) -> None:
         """Put the next piece in front, where that and `whole` behind it are taken."""
-        self.front, self.start = b"".join(self._behind[whole : whole + 1]), 0
-        self._size_behind -= sum(map(len, self._behind[: whole + 1]))
-        del self._behind[: whole + 1]
+        behind, self.start = self._behind, 0
+        if whole:
+            self._size_behind -= sum(map(len, behind[:whole]))
+            del behind[:whole]
+        # bytes() of bytes is the object itself.
+        self.front = bytes(behind.pop(0)) if behind else b""
+        self._size_behind -= len(self.front)
 
     def _put_together(self) -> None:
         self._together += memoryview(self.front)[self.start :]

@@ -94,8 +94,10 @@ class TLSTransport(asyncio.Transport):
             self._read_no_more()
             return
         self._look_for_more()
-        if self._told_once:
-            self._mind_reset()
+        # Not SO_ERROR: the handshake's last write may have met it, and OpenSSL says nothing
+        # where that is a session ticket's.
+        if self._told_once and self._has_reset():
+            self._read_the_rest()
 
     # What asyncio's transports have.
 
@@ -206,13 +208,13 @@ class TLSTransport(asyncio.Transport):
         come before the reset is read first, so the error itself is yet to be met.
         """
         self._on_readable()
-        self._mind_reset()
-
-    def _mind_reset(self) -> None:
         if self._reading and self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._unwatched = True
-            while self._reading:
-                self._on_readable()
+            self._read_the_rest()
+
+    def _read_the_rest(self) -> None:
+        self._unwatched = True
+        while self._reading:
+            self._on_readable()
 
     def _on_readable(self) -> None:
         if self._get_buffer is not None:
@@ -283,13 +285,18 @@ class TLSTransport(asyncio.Transport):
 
     def _hear_cut(self) -> None:
         """Hear of an end without close_notify; CPython may tell of a reset in the same way."""
-        try:
-            _Raw.getpeername(self._sock)
-        except OSError:
+        if self._has_reset():
             self._drop(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
         else:
             self.truncated = True
             self._hear_end()
+
+    def _has_reset(self) -> bool:
+        try:
+            _Raw.getpeername(self._sock)
+        except OSError:
+            return True
+        return False
 
     def _hear_end(self) -> None:
         self._heard_end = True
