@@ -86,11 +86,16 @@ class Handshake(Beginning, Shaking):
 
     def shaken(self, watched: bool) -> None:
         """See `Shaking`."""
-        self.deadlines.end(self)
         told: dict[str, Any] = {"peername": self._peername, "starttls": self.starttls}
         if self._hello is not None:
             told["client_hello"] = self._hello
-        transport = TLSTransport(self._secured, told, watched=watched)
+        try:
+            transport = TLSTransport(self._secured, told, watched=watched)
+        except OSError as error:  # a certificate that OpenSSL takes and `ssl` cannot take apart
+            self.stop_shaking()
+            self.failed(error)
+            return
+        self.deadlines.end(self)
         self.tls = f"{self._secured.version()} {transport.get_extra_info('cipher')[0]}"
         hand_over(self, transport, self.make_link, self._header)
         transport.begin()
