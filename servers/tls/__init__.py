@@ -67,7 +67,7 @@ class Tls(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # To show it; or since only there it says which host it asks for.
+        # It is shown; and where it matters which host a client asks for, nothing else tells.
         named = bool(self.route) or self.send_proxy == "v2"
         self.keeps_hello = named or not self.relays_something
 

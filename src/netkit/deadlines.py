@@ -1,6 +1,6 @@
 """One time limit for many: a timer for the oldest of them, instead of one for each.
 
-A timer of the loop's costs more to make and to cancel than a thirtieth of a TLS handshake, and
+To make a timer of the loop's and to cancel it is a thirtieth of the work on a TLS handshake, and
 next to none ever fire.
 """
 

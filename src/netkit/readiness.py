@@ -24,8 +24,8 @@ async def readable(sock: socket.socket) -> None:
 async def connect(sock: socket.socket, where: Any) -> None:
     """Connect a non-blocking socket to an address that needs no looking up. Raises OSError.
 
-    As ``loop.sock_connect``, without what that does to addresses (in uvloop a fifth of all), and
-    with an error where a Unix socket's queue is full: both loops take that for connected.
+    As ``loop.sock_connect``, but that looks at the address once more, and both loops take a
+    Unix socket whose queue is full for connected: here it is BlockingIOError.
     """
     failure = sock.connect_ex(where)
     if failure == errno.EINPROGRESS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 
+import pytest
+
 from netkit.tls.secured import secure
 from tests.tls.peer import tcp_pair
 
@@ -33,3 +35,11 @@ def test_it_has_all_that_ssl_sets_on_its_own() -> None:
             assert (it.family, it.type) == (socket.AF_INET, socket.SOCK_STREAM)
             assert it.gettimeout() == 0.0
             assert ours.fileno() == -1
+
+
+def test_a_name_to_be_verified_cannot_be_left_out() -> None:
+    """Without one OpenSSL would take a certificate for any."""
+    theirs, ours = tcp_pair()
+    with theirs, ours, pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        secure(ours, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_side=False)
+    assert ours.fileno() == -1

@@ -113,7 +113,7 @@ def parse(records: bytes) -> ClientHello:
 
 
 def server_name(records: bytes) -> str | None:
-    """The host name of a hello, and nothing else of it: a twentieth of the work of `parse`.
+    """The host name of a hello, and nothing else of it.
 
     Raises `WrongHelloError` if what stands before that name is wrong.
     """

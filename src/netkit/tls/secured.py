@@ -29,14 +29,15 @@ def secure(
 ) -> Secured:
     """Tie OpenSSL to a connected, non-blocking socket; the result owns the descriptor.
 
-    An end without close_notify is `ssl.SSLEOFError`, not a clean end. Raises OSError if
-    that cannot be done, and closes the socket then. A peer that is gone comes to light in the
-    handshake.
+    An end without close_notify is `ssl.SSLEOFError`, not a clean end. Raises OSError if that
+    cannot be done: close `sock` then. A peer that is gone comes to light in the handshake.
 
     As `ssl.SSLContext.wrap_socket`, which asks the kernel five times for what is known here, and
     takes a peer that has reset for one that is yet to be connected: decision 0012. What `ssl`
     sets on such a socket has had these names since Python 3.7; a test compares them.
     """
+    if context.check_hostname and not server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
     family = _FAMILY.__get__(sock)
     if family != socket.AF_UNIX:
         # As the loops do. Else an answer waits behind the session tickets of TLS 1.3, which

@@ -37,8 +37,7 @@ class Shaking:
         """Go on, once hands are shaken.
 
         `watched`: the loop still looks for something to read, for nobody. Whoever reads next
-        calls ``add_reader`` in its place: to take it away and make it anew is a twentieth of
-        the work on a handshake.
+        calls ``add_reader`` in its place, which takes no system call, or ``remove_reader``.
         """
         raise NotImplementedError
 
