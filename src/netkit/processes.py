@@ -57,16 +57,19 @@ def run_crew(
     announce: Callable[[Sequence[Address]], None],
     beside: Callable[[Crew], AbstractAsyncContextManager[None]],
     at_end: Callable[[], None],
+    keeps_bytecode: bool = True,
 ) -> None:
     """Supervise `count` workers until TERM or INT, then die by that signal.
 
     Under systemd the supervisor alone speaks to it, for all. `announce` is called
     when all are ready, `at_end` last of all; what `beside` makes is entered before
-    the first worker starts and left when all have ended. Raises `StartError`, and
+    the first worker starts and left when all have ended. Without `keeps_bytecode`
+    workers write none for what they import (``python -B``). Raises `StartError`, and
     `NotStartedError` if no worker can start.
     """
     raise_descriptor_limit()
-    command = [sys.executable, "-m", "netkit", *sys.argv[1:]]
+    options = [] if keeps_bytecode else ["-B"]
+    command = [sys.executable, *options, "-m", "netkit", *sys.argv[1:]]
 
     async def until_signalled() -> signal.Signals:
         with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,23 @@ async def said(port: int) -> bytes:
         answer += data
     talker.sock.close()
     return answer
+
+
+async def test_a_source_of_the_same_second_and_size_is_served(
+    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By these two Python tells whether the bytecode that it keeps is a source's own."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    source, saved = tmp_path / "app.py", tmp_path / "saved"
+    source.write_text(SAYS.format(b"one"))
+    words = (f"{source}:handle", *ON_TCP, "--reload", "--reload-dir", tmp_path)
+    async with serving(*words, loop=loop) as server:
+        assert await said(server.ports[0]) == b"one"
+        saved.write_text(SAYS.format(b"two"))
+        shutil.copystat(source, saved)
+        saved.replace(source)
+        await server.logged("reloaded 1 worker")
+        assert await said(server.ports[0]) == b"two"
 
 
 async def test_a_saved_source_is_served(loop: str, tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def _as_crew(asked: Asked, at_end: Callable[[], None]) -> None:
         announce=lambda bound: _announce(bound, asked),
         beside=beside,
         at_end=at_end,
+        # One that is replaced while it begins must not leave any of an old source behind.
+        keeps_bytecode=not asked.running.reload,
     )
 
 

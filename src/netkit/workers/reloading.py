@@ -10,7 +10,8 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, awatch
@@ -29,6 +30,16 @@ class Sources(DefaultFilter):
         return path.endswith(SUFFIXES) and super().__call__(change, path)
 
 
+def forget_bytecode(source: str) -> None:
+    """Remove what Python has compiled of a source, if it is kept beside it.
+
+    Python takes it for current by the source's size and its time in whole seconds: what is
+    saved right after a worker began would be served as it was.
+    """
+    with suppress(OSError, NotImplementedError):  # not ours to write to; an interpreter without
+        Path(cache_from_source(source)).unlink(missing_ok=True)
+
+
 @asynccontextmanager
 async def reloading(folders: Collection[Path]) -> AsyncIterator[None]:
     """Do as HUP does whenever a source below `folders` changes, for the length of the block."""
@@ -45,4 +56,6 @@ async def _hang_up(folders: Collection[Path], over: asyncio.Event) -> None:
     async for changes in awatch(*folders, watch_filter=Sources(), stop_event=over):
         names = sorted({Path(path).name for _, path in changes})
         log.info("changed: %s", ", ".join(names[:3] + ["…"] * (len(names) > 3)))
+        for _, path in changes:
+            forget_bytecode(path)
         signal.raise_signal(signal.SIGHUP)
