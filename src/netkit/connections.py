@@ -126,13 +126,8 @@ class Connection:
 
     def succeed(self, other: Connection) -> None:
         """Go on where `other` stood: the same connection, in its next state."""
-        self.id, self.began, self.tls, self.why, self.last = (
-            other.id,
-            other.began,
-            other.tls,
-            "",
-            None,
-        )
+        self.id, self.began, self.tls = other.id, other.began, other.tls
+        self.why, self.last = "", None
         self.sock, self._peername, self.origin = other.sock, other._peername, other.origin
 
 

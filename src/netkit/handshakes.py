@@ -16,10 +16,10 @@ from netkit.connections import Connection, Connections
 from netkit.deadlines import Deadlines
 from netkit.lingering import linger
 from netkit.proxy_protocol import Header
-from netkit.steps import Stepping
 from netkit.tls import ServerTLS, server_reason
+from netkit.tls.hearing import Hearing
 from netkit.tls.secured import secure
-from netkit.tls.shaking import Shaking, client_hello
+from netkit.tls.shaking import Shaking
 from netkit.tls.transport import TLSTransport
 
 LAST_WORDS = 1.0
@@ -39,7 +39,7 @@ class Handshake(Beginning, Shaking):
     keeps_hello: bool
     starttls: str | None
     _under_way = False
-    _hearing: Stepping[bytes] | None = None
+    _hearing: Hearing | None = None
     """While its hello is waited for, where that is kept."""
     _hello: bytes | None = None
     _header: Header | None = None
@@ -64,9 +64,7 @@ class Handshake(Beginning, Shaking):
         # What came before TLS, a proxy's header or the way to STARTTLS, took of the same time.
         self.deadlines.begin(self, self.began + self.connections.limits.handshake)
         if self.keeps_hello:
-            steps = client_hello(self.accepted)
-            self._hearing = Stepping(self.accepted.fileno(), steps, self._hear, self.failed)
-            self._hearing.go_on()
+            self._hearing = Hearing(self.accepted, self._hear, self.failed)
         else:
             self._secure()
 
@@ -110,7 +108,7 @@ class Handshake(Beginning, Shaking):
         super().begin()
 
     def _hear(self, hello: bytes) -> None:
-        self._hello = hello
+        self._hello, self._hearing = hello, None
         self._secure()
 
     def _secure(self) -> None:

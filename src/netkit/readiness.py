@@ -6,19 +6,14 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 
 async def readable(sock: socket.socket) -> None:
     """Wait until something has arrived, or the end has."""
     loop = asyncio.get_running_loop()
-    arrived: asyncio.Future[None] = loop.create_future()
-    descriptor = sock.fileno()
-    loop.add_reader(descriptor, _tell, arrived)
-    try:
-        await arrived
-    finally:
-        loop.remove_reader(descriptor)
+    await _told(sock.fileno(), loop.add_reader, loop.remove_reader)
 
 
 async def connect(sock: socket.socket, where: Any) -> None:
@@ -30,16 +25,21 @@ async def connect(sock: socket.socket, where: Any) -> None:
     failure = sock.connect_ex(where)
     if failure == errno.EINPROGRESS:
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[None] = loop.create_future()
-        descriptor = sock.fileno()
-        loop.add_writer(descriptor, _tell, answered)
-        try:
-            await answered
-        finally:
-            loop.remove_writer(descriptor)
+        await _told(sock.fileno(), loop.add_writer, loop.remove_writer)
         failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failure:
         raise OSError(failure, os.strerror(failure))
+
+
+async def _told(
+    descriptor: int, watch: Callable[..., object], unwatch: Callable[[int], object]
+) -> None:
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    watch(descriptor, _tell, waiting)
+    try:
+        await waiting
+    finally:
+        unwatch(descriptor)
 
 
 def _tell(waiting: asyncio.Future[None]) -> None:

@@ -84,7 +84,6 @@ FLOORS: dict[str, int] = {
     "netkit.readiness": 0,
     "netkit.starttls": 0,
     "netkit.deadlines": 0,
-    "netkit.steps": 0,
     "netkit.threads": 0,
     "netkit.trust": 0,
     "netkit.version": 0,

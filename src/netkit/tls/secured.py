@@ -44,19 +44,20 @@ def secure(
         # are small, until the client's kernel acknowledges them: 40 ms.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     maker: Any = context
-    secured: Any = Secured.__new__(Secured)
+    secured = Secured.__new__(Secured)
+    inside: Any = secured
     name = maker._encode_hostname(server_hostname)
     socket.socket.__init__(
         secured, family, socket.SOCK_STREAM, _PROTOCOL.__get__(sock), sock.detach()
     )
     secured.setblocking(False)
-    secured._context, secured._session, secured._sslobj = context, None, None
-    secured._closed, secured._connected = False, True
-    secured.server_side, secured.server_hostname = server_side, name
-    secured.do_handshake_on_connect = secured.suppress_ragged_eofs = False
+    inside._context, inside._session, inside._sslobj = context, None, None
+    inside._closed, inside._connected = False, True
+    inside.server_side, inside.server_hostname = server_side, name
+    inside.do_handshake_on_connect = inside.suppress_ragged_eofs = False
     try:
-        secured._sslobj = maker._wrap_socket(secured, server_side, name, owner=secured)
-    except BaseException:
+        inside._sslobj = maker._wrap_socket(secured, server_side, name, owner=secured)
+    except BaseException:  # whatever it is, the descriptor is ours by now
         secured.close()
         raise
-    return secured  # type: ignore[no-any-return]
+    return secured
