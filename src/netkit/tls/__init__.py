@@ -8,7 +8,8 @@
 `server`       `ServerTLS`: SNI, mutual TLS, files replaced while it serves
 `client`       `client_context`: whom a client trusts, and who it says it is
 `secured`      a socket with OpenSSL tied to it
-`shaking`      the handshake on it, and what the client said first
+`hearing`      what the client says first, left there for the handshake
+`shaking`      the handshake on it
 `transport`    an asyncio transport on it, once hands are shaken
 `closing`      the end of one direction
 `connecting`   all of that for a connection outwards
